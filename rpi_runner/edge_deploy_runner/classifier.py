@@ -1,0 +1,177 @@
+"""Classify photos with one model, offline: `Classifier("model.tflite").classify("photo.jpg")`."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from .contract import Preprocessing, fit_labels, read_contract
+from .errors import BadInputError
+from .interpreter import LoadedModel, dequantize, input_spec
+from .model_file import ModelFile
+from .preprocessing import open_photo, prepare
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One class with its score, a fraction from 0 to 1 for models that end in a softmax."""
+
+    label: str
+    index: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best classes, best first, and what the steps took in milliseconds."""
+
+    top: tuple[Score, ...]
+    timing_ms: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        top = [{"label": s.label, "index": s.index, "score": round(s.score, 6)} for s in self.top]
+        return {"top": top, "timing_ms": self.timing_ms}
+
+
+class Classifier:
+    """A loaded image classifier with its contract and labels.
+
+    `preprocessing` and `labels` are needed for a model that carries none; for one that does,
+    giving others is an error unless `override`. `threshold`: an answer below it is "unknown".
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        threads: int | None = None,
+        preprocessing: Preprocessing | None = None,
+        labels: tuple[str, ...] | None = None,
+        override: bool = False,
+        threshold: float = 0.0,
+        kernels: str = "xnnpack",
+    ) -> None:
+        self.path = Path(model)
+        file = ModelFile.open(model)
+        check_card(file, self.path)
+        contract = read_contract(file)
+        if preprocessing and contract.preprocessing and not override:
+            if preprocessing != contract.preprocessing:
+                raise BadInputError(
+                    f"{file.name} carries its own preprocessing contract; "
+                    "add --override to use another"
+                )
+        if labels and contract.labels and labels != contract.labels and not override:
+            raise BadInputError(f"{file.name} carries its own labels; add --override to use others")
+        self.preprocessing = preprocessing or contract.preprocessing
+        self.threshold = threshold
+        self.loaded = LoadedModel(file.data, threads, kernels, name=file.name)
+        if len(self.loaded.inputs) != 1:
+            raise BadInputError(
+                f"{file.name} has {len(self.loaded.inputs)} inputs; a photo classifier has one"
+            )
+        layout = self.preprocessing.layout if self.preprocessing else "NHWC"
+        self.input = input_spec(self.loaded.inputs[0], file.name, layout)
+        self.classes = self._count_classes(file.name)
+        background = bool(self.preprocessing and self.preprocessing.background_class)
+        given = labels or contract.labels
+        origin = "the label file" if labels else f"the label file in {file.name}"
+        self.labels = fit_labels(given, self.classes, background, origin) if given else ()
+
+    def _count_classes(self, name: str) -> int:
+        shape = [int(size) for size in self.loaded.outputs[0]["shape"]]
+        classes = shape[-1] if shape else 0
+        if len(self.loaded.outputs) != 1 or classes < 2 or int(np.prod(shape)) != classes:
+            shapes = [[int(s) for s in o["shape"]] for o in self.loaded.outputs]
+            raise BadInputError(
+                f"{name} answers with {shapes}, which is not one score a class: no classifier"
+            )
+        return classes
+
+    def prepare(self, photo: str | os.PathLike[str] | Image.Image) -> NDArray[Any]:
+        """The input tensor for a photo: decoded, turned upright, cropped, resized, normalized."""
+        if self.preprocessing is None:
+            raise BadInputError(
+                f"{self.path.name} carries no preprocessing contract, so the right pixels cannot "
+                "be known; name it with --preprocess PRESET|FILE"
+            )
+        image = photo if isinstance(photo, Image.Image) else open_photo(photo)
+        if self.preprocessing.channels != self.input.channels:
+            raise BadInputError(
+                f"the contract gives {self.preprocessing.color_order} pixels but {self.path.name} "
+                f"takes {self.input.channels} channel(s)"
+            )
+        return prepare(image, self.preprocessing, self.input)
+
+    def scores(self, tensor: NDArray[Any]) -> NDArray[np.float32]:
+        """Scores of all classes (classes,) for a prepared tensor of the input's shape and dtype."""
+        (output,) = self.loaded.run(tensor)
+        return dequantize(output, self.loaded.outputs[0]).reshape(-1)
+
+    def top(self, scores: NDArray[np.float32], k: int = 5) -> tuple[Score, ...]:
+        """The `k` best classes; the first one is "unknown" where it misses the threshold.
+
+        Of equal scores the lower class number comes first.
+        """
+        order = np.argsort(-scores, kind="stable")[: max(1, k)]
+        best = tuple(Score(self.label(int(i)), int(i), float(scores[i])) for i in order)
+        if best[0].score < self.threshold:
+            return (Score(UNKNOWN, -1, best[0].score), *best)[: max(1, k)]
+        return best
+
+    def label(self, index: int) -> str:
+        """The name of a class, or its number where the model has no labels."""
+        return self.labels[index] if self.labels else str(index)
+
+    def classify(self, photo: str | os.PathLike[str] | Image.Image, k: int = 5) -> Answer:
+        """The best `k` classes for a photo; raises `BadInputError` for one that cannot be read."""
+        start = time.perf_counter_ns()
+        image = photo if isinstance(photo, Image.Image) else open_photo(photo)
+        decoded = time.perf_counter_ns()
+        tensor = self.prepare(image)
+        prepared = time.perf_counter_ns()
+        scores = self.scores(tensor)
+        done = time.perf_counter_ns()
+        if not np.isfinite(scores).all():
+            raise BadInputError(f"{self.path.name} answers with NaN: the model is broken")
+        steps = {
+            "decode": decoded - start,
+            "preprocess": prepared - decoded,
+            "inference": done - prepared,
+            "total": done - start,
+        }
+        return Answer(self.top(scores, k), {name: round(ns / 1e6, 3) for name, ns in steps.items()})
+
+
+def check_card(file: ModelFile, path: Path) -> None:
+    """Raise `BadInputError` where the model card beside the file names another sha256.
+
+    Most flipped bits in a model run without any error and give wrong answers; only the hash
+    tells. Models without a card are taken as they are.
+    """
+    card = path.with_suffix(".json")
+    if not card.is_file():
+        return
+    import json
+
+    try:
+        record = json.loads(card.read_text("utf-8"))
+        expected = record["model"]["sha256"] if record.get("format") == "edge-deploy card" else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    if expected and expected != file.sha256:
+        raise BadInputError(
+            f"{path} is not the model that its card {card.name} describes (another sha256): it was "
+            "damaged or replaced; copy both files again"
+        )

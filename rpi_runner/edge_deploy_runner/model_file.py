@@ -1,0 +1,310 @@
+"""Reading a `.tflite` file: its graph, its metadata and the files packed behind it.
+
+Nothing here runs a model or trusts the file: damaged bytes end in `DamagedModelError`.
+Field numbers are those of TFLite's schema.fbs and metadata_schema.fbs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from .errors import BadInputError, DamagedModelError
+from .flatbuffer import Table
+from .operator_names import BUILTIN_OPERATORS
+
+TENSOR_TYPES = (
+    "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 "
+    "resource variant uint32 uint16 int4 bfloat16 int2 uint4 float8_e4m3fn float8_e5m2"
+).split()
+BITS = {
+    "float32": 32, "float16": 16, "bfloat16": 16, "float64": 64, "complex64": 64,
+    "complex128": 128, "int64": 64, "uint64": 64, "int32": 32, "uint32": 32, "int16": 16,
+    "uint16": 16, "int8": 8, "uint8": 8, "bool": 8, "int4": 4, "uint4": 4, "int2": 2,
+    "float8_e4m3fn": 8, "float8_e5m2": 8,
+}  # fmt: skip
+CONTRACT_ENTRY = "EDGE_DEPLOY_CONTRACT"
+STANDARD_ENTRY = "TFLITE_METADATA"
+_LARGEST_ASSOCIATED_FILE = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of the graph. `scales` is empty for a tensor that is not quantized."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    shape_signature: tuple[int, ...]
+    dtype: str
+    buffer: int
+    scales: tuple[float, ...] = ()
+    zero_points: tuple[int, ...] = ()
+    quantized_dimension: int = 0
+    is_variable: bool = False
+
+    @property
+    def elements(self) -> int:
+        """Number of elements at the stored shape."""
+        count = 1
+        for size in self.shape:
+            count *= max(size, 0)
+        return count
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the elements; 0 for types without a fixed size."""
+        return (self.elements * BITS.get(self.dtype, 0) + 7) // 8
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether a dimension is left open."""
+        return any(size < 0 for size in self.shape_signature or self.shape)
+
+
+@dataclass(frozen=True)
+class OperatorInfo:
+    """One operator: `kind` is the builtin's name, `custom` the name of a custom one."""
+
+    index: int
+    kind: str
+    custom: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options_type: int = 0
+    options: Table | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_flex(self) -> bool:
+        """A TensorFlow operator that no TFLite runtime for Python can run."""
+        return self.custom.startswith("Flex")
+
+
+@dataclass(frozen=True)
+class Subgraph:
+    """One graph of tensors and operators; the first one is the model."""
+
+    name: str
+    tensors: tuple[TensorInfo, ...]
+    operators: tuple[OperatorInfo, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def tensor(self, index: int) -> TensorInfo:
+        """The tensor `index`; raises `DamagedModelError` for one that is not there."""
+        if not 0 <= index < len(self.tensors):
+            raise DamagedModelError(f"an operator refers to tensor {index}, which does not exist")
+        return self.tensors[index]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A named entry point: its inputs and outputs by name, as tensor numbers."""
+
+    key: str
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+    subgraph: int = 0
+
+
+class ModelFile:
+    """The parsed content of one `.tflite` file.
+
+    `data` is the whole file. Raises `DamagedModelError` where the bytes make no sense.
+    """
+
+    def __init__(self, data: bytes, name: str = "the model") -> None:
+        self.data = data
+        self.name = name
+        check_magic(data, name)
+        try:
+            self._root = Table.root(data)
+            self.version = self._root.integer(0, "uint32")
+            self.description = self._root.text(3)
+            self._buffers = tuple(self._root.tables(4))
+            self.subgraphs = self._read_subgraphs()
+            self.signatures = self._read_signatures()
+            self.metadata = self._read_metadata()
+        except DamagedModelError as error:
+            raise DamagedModelError(
+                f"{name} is damaged: {error}; copy or convert it again"
+            ) from error
+        if not self.subgraphs:
+            raise DamagedModelError(f"{name} holds no graph; convert it again")
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> ModelFile:
+        """Read and parse the file at `path`."""
+        return cls(read_model_bytes(path), Path(path).name)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The file's sha256, in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def graph(self) -> Subgraph:
+        """The model's first graph."""
+        return self.subgraphs[0]
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """Input tensors in order."""
+        return tuple(self.graph.tensor(index) for index in self.graph.inputs)
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """Output tensors in order."""
+        return tuple(self.graph.tensor(index) for index in self.graph.outputs)
+
+    def buffer_data(self, index: int) -> memoryview:
+        """The bytes of buffer `index`, also where they lie behind the flatbuffer; may be empty."""
+        if not 0 <= index < len(self._buffers):
+            return memoryview(b"")
+        table = self._buffers[index]
+        raw = table.raw(0)
+        if raw is not None and len(raw):
+            return raw
+        offset, size = table.integer(1, "uint64"), table.integer(2, "uint64")
+        if offset <= 1 or size <= 0:
+            return memoryview(b"")
+        if offset + size > len(self.data):
+            raise DamagedModelError(f"{self.name} is damaged: buffer {index} leaves the file")
+        return memoryview(self.data)[offset : offset + size]
+
+    def is_constant(self, tensor: TensorInfo) -> bool:
+        """Whether the tensor's values are stored in the file."""
+        return len(self.buffer_data(tensor.buffer)) > 0
+
+    @cached_property
+    def associated_files(self) -> dict[str, bytes]:
+        """Files packed behind the model, as TFLite metadata does (a zip); empty if none."""
+        if not zipfile.is_zipfile(io.BytesIO(self.data)):
+            return {}
+        try:
+            with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
+                return {
+                    info.filename: archive.read(info)
+                    for info in archive.infolist()
+                    if info.file_size <= _LARGEST_ASSOCIATED_FILE
+                }
+        # zipfile and zlib raise a dozen types on damaged archives; all mean the same here.
+        except Exception as error:
+            raise DamagedModelError(
+                f"the files packed behind {self.name} are damaged: {error}"
+            ) from error
+
+    def _read_subgraphs(self) -> tuple[Subgraph, ...]:
+        codes = []
+        for table in self._root.tables(1):
+            # Numbers above 127 are in the newer field; older files have only the first one.
+            number = max(table.integer(0, "int8"), table.integer(3, "int32"))
+            known = 0 <= number < len(BUILTIN_OPERATORS)
+            codes.append((BUILTIN_OPERATORS[number] if known else f"UNKNOWN_{number}", table.text(1)))
+        return tuple(self._read_subgraph(table, codes) for table in self._root.tables(2))
+
+    def _read_subgraph(self, table: Table, codes: list[tuple[str, str]]) -> Subgraph:
+        tensors = tuple(_read_tensor(i, entry) for i, entry in enumerate(table.tables(0)))
+        operators = []
+        for index, entry in enumerate(table.tables(3)):
+            opcode = entry.integer(0, "uint32")
+            if opcode >= len(codes):
+                raise DamagedModelError(f"operator {index} has no operator code")
+            kind, custom = codes[opcode]
+            operators.append(
+                OperatorInfo(
+                    index=index,
+                    kind=kind,
+                    custom=custom if kind == "CUSTOM" else "",
+                    inputs=entry.integers(1),
+                    outputs=entry.integers(2),
+                    options_type=entry.integer(3, "uint8"),
+                    options=entry.table(4),
+                )
+            )
+        graph = Subgraph(
+            table.text(4), tensors, tuple(operators), table.integers(1), table.integers(2)
+        )
+        for index in graph.inputs + graph.outputs:
+            graph.tensor(index)
+        return graph
+
+    def _read_signatures(self) -> tuple[Signature, ...]:
+        return tuple(
+            Signature(
+                key=table.text(2),
+                inputs={e.text(0): e.integer(1, "uint32") for e in table.tables(0)},
+                outputs={e.text(0): e.integer(1, "uint32") for e in table.tables(1)},
+                subgraph=table.integer(4, "uint32"),
+            )
+            for table in self._root.tables(7)
+        )
+
+    def _read_metadata(self) -> dict[str, bytes]:
+        return {
+            entry.text(0): bytes(self.buffer_data(entry.integer(1, "uint32")))
+            for entry in self._root.tables(6)
+        }
+
+
+def _read_tensor(index: int, table: Table) -> TensorInfo:
+    dtype = table.integer(1, "int8")
+    quantization = table.table(4)
+    scales: tuple[float, ...] = ()
+    zero_points: tuple[int, ...] = ()
+    dimension = 0
+    if quantization is not None:
+        scales = tuple(float(value) for value in quantization.scalars(2, "float32"))
+        zero_points = quantization.integers(3, "int64")
+        dimension = quantization.integer(6, "int32")
+    return TensorInfo(
+        index=index,
+        name=table.text(3),
+        shape=table.integers(0),
+        shape_signature=table.integers(7),
+        dtype=TENSOR_TYPES[dtype] if 0 <= dtype < len(TENSOR_TYPES) else f"unknown_{dtype}",
+        buffer=table.integer(2, "uint32"),
+        scales=scales,
+        zero_points=zero_points,
+        quantized_dimension=dimension,
+        is_variable=bool(table.scalar(5, "bool", False)),
+    )
+
+
+def read_model_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a model file; raises `BadInputError` with the reason where there are none."""
+    path = Path(path)
+    if path.is_dir():
+        raise BadInputError(f"{path} is a folder, not a .tflite file; name the file in it")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise BadInputError(f"there is no model at {path}; check the path") from None
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror or error}") from error
+    check_magic(data, path.name)
+    return data
+
+
+def check_magic(data: bytes, name: str) -> None:
+    """Raise `DamagedModelError` unless the bytes start as a TFLite file does.
+
+    A zip is no disproof: a model with label files packed behind it is one as well.
+    """
+    if not data:
+        raise DamagedModelError(f"{name} is empty; copy or convert it again")
+    if data[4:8] != b"TFL3":
+        kinds = {
+            b"PK\x03\x04": "a zip archive (perhaps a .keras file: use `edge-deploy convert`)",
+            b"\x89PNG": "a PNG image",
+            b"\xff\xd8\xff": "a JPEG image",
+            b"\x89HDF": "an HDF5 file (perhaps a Keras .h5: use `edge-deploy convert`)",
+        }
+        kind = next((text for magic, text in kinds.items() if data.startswith(magic)), None)
+        what = f"it is {kind}" if kind else "it has no TFL3 mark"
+        raise DamagedModelError(f"{name} is not a TFLite model: {what}; name a .tflite file")
