@@ -1,0 +1,118 @@
+"""The command line: parse, call one function of the library, render its value.
+
+Commands are loaded when they are called: `edge-deploy --help` imports nothing but click.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+# name: (module in this package, one line for the list of commands)
+COMMANDS = {
+    "convert": ("convert", "Turn a trained model into proven .tflite files"),
+    "inspect": ("inspect", "Say what a .tflite file is"),
+    "evaluate": ("evaluate", "Measure the accuracy of a model on labelled data"),
+    "profile": ("profile", "Measure size, latency, memory and energy; hold them against a budget"),
+    "judge": ("judge", "Hold measurements against a budget"),
+    "diff": ("diff", "Say whether a model or measurement got worse"),
+    "run": ("run", "Classify photos, offline"),
+    "devices": ("devices", "List the known devices and their power models"),
+    "demo": ("demo", "See the whole of it on a real trained model"),
+}
+
+
+class LazyGroup(click.Group):
+    """Lists its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of a model's way through the tool."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one command that was asked for."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"edge_deploy.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown name lists the valid ones."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no command {args[0]!r}; commands: {', '.join(COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"edge-deploy {version('edge-deploy')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    help="Print the version.",
+)  # fmt: skip
+def cli() -> None:
+    """Take a trained model to a phone or a Raspberry Pi, and prove that it fits.
+
+    Exit codes: 0 done or gate passed, 1 a gate did not pass, 2 usage, 3 bad input, 4 conversion
+    or proof failed, 5 device, 6 bundle, 7 output cannot be written, 70 our bug, 130 interrupted.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code; the one place that catches errors."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line (`sys.argv` by default) and return its exit code."""
+    from edge_deploy_runner.errors import EdgeDeployError
+
+    try:
+        result = cli.main(args=arguments, prog_name="edge-deploy", standalone_mode=False)
+        # click returns, rather than raises, the code of ctx.exit() outside standalone mode.
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing was left half-written", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except EdgeDeployError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader went away (`| head`): leave without a second traceback at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        click.echo("This is a bug in edge-deploy; please report it with the lines above.", err=True)
+        return 70
+
+
+if __name__ == "__main__":
+    main()

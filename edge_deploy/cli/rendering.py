@@ -1,0 +1,78 @@
+"""What the commands share in showing things: JSON to stdout, words and progress to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_deploy_runner.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def emit_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def note(text: str) -> None:
+    """A line for the reader on stderr."""
+    click.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """A warning on stderr."""
+    click.echo(f"Warning: {text}", err=True)
+
+
+def table_console() -> Console:
+    """A console on stdout for tables; as wide as the terminal, 100 columns where there is none."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 100
+    return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False)
+
+
+def human_size(size_bytes: float) -> str:
+    """Bytes as kB or MB (powers of ten, as in a budget)."""
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if abs(size_bytes) >= factor:
+            return f"{size_bytes / factor:.2f} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
+@contextlib.contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress reporter that draws bars on stderr; plain lines where that is no terminal."""
+    if not sys.stderr.isatty():
+        last = [""]
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage != last[0]:
+                last[0] = stage
+                click.echo(f"{stage} ...", err=True)
+
+        yield report
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def draw(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total or None)
+            bars.update(tasks[stage], completed=done, total=total or None)
+
+        yield draw

@@ -1,0 +1,86 @@
+"""Writing results: to a temporary name first and then renamed, never over a file without leave."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .errors import OutputError
+
+
+def check_free(path: str | os.PathLike[str], force: bool) -> Path:
+    """The path, if a file may be written there; raises `OutputError` before any long work.
+
+    The folder is made. A file that exists is refused unless `force`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file in it")
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists; add --force to replace it")
+    check_folder(path.parent)
+    return path
+
+
+def check_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder, made if need be and proven writable; raises `OutputError` with the reason."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, probe = tempfile.mkstemp(prefix=".edge-deploy-", suffix=".part", dir=folder)
+        os.close(descriptor)
+        os.unlink(probe)
+    except OSError as error:
+        raise OutputError(_sentence(folder, error)) from error
+    return folder
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes, force: bool = False) -> Path:
+    """Write a file whole or not at all; raises `OutputError`."""
+    path = check_free(path, force)
+    part = ""
+    try:
+        descriptor, part = tempfile.mkstemp(prefix=".edge-deploy-", suffix=".part", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(part, 0o666 & ~_umask())
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(_sentence(path, error)) from error
+    finally:
+        if part and os.path.exists(part):
+            os.unlink(part)
+    return path
+
+
+def write_json(path: str | os.PathLike[str], document: Any, force: bool = False) -> Path:
+    """Write a JSON document, indented, in the order of its keys."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return write_bytes(path, text.encode("utf-8"), force)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _sentence(path: Path, error: OSError) -> str:
+    reasons = {
+        errno.ENOSPC: "the disk is full; free some space or choose another folder",
+        errno.EDQUOT: "your disk quota is used up; free some space",
+        errno.EROFS: "the file system is read-only; choose another folder",
+        errno.EACCES: "you may not write there; choose another folder",
+        errno.EPERM: "you may not write there; choose another folder",
+        errno.ENOTDIR: "a part of that path is a file; choose another folder",
+        errno.EEXIST: "there is a file of that name; choose another folder",
+        errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    }
+    reason = reasons.get(error.errno or 0, error.strerror or str(error))
+    return f"cannot write to {path}: {reason}"
