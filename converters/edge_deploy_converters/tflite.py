@@ -1,0 +1,113 @@
+"""Front end for an existing float `.tflite`: a signature and a batch of 1 where they are missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.interpreter import LoadedModel, refusal, runtime
+from edge_deploy_runner.model_file import ModelFile, TensorInfo
+
+from .flatbuffer_model import add_signature, pack, unpack
+from .frontend_child import LoadedSource, Options, Tensor, main
+from .tensorflow_graph import fixed_shape
+
+
+def load(source: str, options: Options) -> LoadedSource:
+    """Check that the model is float and take it as it is."""
+    path = Path(source)
+    file = ModelFile.open(path)
+    quantized = [
+        tensor.name
+        for tensor in file.graph.tensors
+        if tensor.dtype in ("int8", "uint8", "int16", "int4") and tensor.scales
+    ]
+    if quantized:
+        raise BadInputError(
+            f"{path.name} is quantized already ({len(quantized)} integer tensors): what its "
+            "rounding lost cannot be brought back; convert the float model that it was made from"
+        )
+    half = [t for t in file.graph.tensors if t.dtype == "float16" and file.is_constant(t)]
+    if half:
+        raise BadInputError(
+            f"{path.name} stores its weights as float16; convert the float32 model it was made from"
+        )
+    many = len(file.inputs) > 1
+    shapes = {t.index: _shape(t, options, many) for t in file.inputs}
+    data = _fixed(file, shapes)
+    prepared = ModelFile(data, path.name)
+    keys = prepared.signatures[0].inputs
+    inputs = tuple(
+        Tensor(name, shapes[index], prepared.graph.tensor(index).dtype)
+        for name, index in keys.items()
+    )
+    order = {tensor.index: n for n, tensor in enumerate(file.inputs)}
+    positions = [order[keys[tensor.name]] for tensor in inputs]
+    outputs = prepared.signatures[0].outputs
+    place = {tensor.index: n for n, tensor in enumerate(file.outputs)}
+    answer_order = [place[outputs[name]] for name in sorted(outputs)]
+    # The unchanged file is the reference, in TFLite's own kernels rather than the fast ones.
+    original = LoadedModel(file.data, kernels="builtin", name=path.name)
+    if any(shapes[t.index] != t.shape for t in file.inputs):
+        _resize(original, [shapes[t.index] for t in file.inputs])
+
+    def run(sample: dict[str, Any]) -> list[Any]:
+        values: list[Any] = [None] * len(inputs)
+        for tensor, position in zip(inputs, positions, strict=True):
+            values[position] = sample[tensor.name]
+        answers = original.run(*values)
+        return [answers[position] for position in answer_order]
+
+    parameters = sum(
+        t.elements for t in file.graph.tensors if t.dtype == "float32" and file.is_constant(t)
+    )
+    return LoadedSource(
+        inputs, parameters, lambda: data, run, {"ai-edge-litert": runtime().version}
+    )
+
+
+def _shape(tensor: TensorInfo, options: Options, many: bool) -> tuple[int, ...]:
+    signature = tensor.shape_signature or tensor.shape
+    sizes: list[int | None] = [None if size < 0 else size for size in signature]
+    return fixed_shape(sizes, options, tensor.name, many)
+
+
+def _fixed(file: ModelFile, shapes: dict[int, tuple[int, ...]]) -> bytes:
+    """The model with its batch fixed and a signature; unchanged bytes where both are there."""
+    changed = any(
+        shapes[t.index] != t.shape or t.is_dynamic for t in file.inputs
+    ) or not file.signatures
+    if not changed:
+        return file.data
+    model = unpack(file.data)
+    add_signature(model)
+    for index, shape in shapes.items():
+        model.subgraphs[0].tensors[index].shape = list(shape)
+        model.subgraphs[0].tensors[index].shapeSignature = None
+    if any(t.is_dynamic for t in file.graph.tensors):
+        _infer_shapes(model, file.name)
+    return pack(model)
+
+
+def _resize(loaded: LoadedModel, shapes: list[tuple[int, ...]]) -> None:
+    for detail, shape in zip(loaded.inputs, shapes, strict=True):
+        loaded.interpreter.resize_tensor_input(detail["index"], list(shape))
+    loaded.interpreter.allocate_tensors()
+
+
+def _infer_shapes(model: Any, name: str) -> None:
+    """Store the shapes that the runtime finds for the fixed inputs."""
+    try:
+        loaded = LoadedModel(pack(model), kernels="builtin", name=name)
+    except RuntimeError as error:
+        raise BadInputError(refusal(name, error)) from error
+    for detail in loaded.interpreter.get_tensor_details():
+        if detail["index"] < len(model.subgraphs[0].tensors):
+            tensor = model.subgraphs[0].tensors[detail["index"]]
+            tensor.shape = [int(size) for size in detail["shape"]]
+            tensor.shapeSignature = None
+
+
+if __name__ == "__main__":
+    main(load)
