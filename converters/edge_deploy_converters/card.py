@@ -20,12 +20,15 @@ _TOOLS = ("edge-deploy", "ai-edge-litert", "litert-quantizer", "numpy", "pillow"
 
 @dataclass(frozen=True)
 class CalibrationRecord:
-    """The calibration of a model: its data's sha256, how many samples, and the method chosen."""
+    """The calibration of a model: its data's sha256, how many samples, what was chosen, and the
+    mean error of everything that was tried. `method` is empty where activations stay float.
+    """
 
     digest: str
     samples: int
     skipped: int
     method: str
+    bias_corrected: bool
     scores: dict[str, float]
 
 
@@ -76,8 +79,9 @@ def model_card(
             "sha256": calibration.digest,
             "samples": calibration.samples,
             "skipped": calibration.skipped,
-            "method": calibration.method,
-            "error_by_method": calibration.scores,
+            "method": calibration.method or None,
+            "bias_corrected": calibration.bias_corrected,
+            "error_of_tried": calibration.scores,
         },
         "proof": proof.to_json(forced),
         "preprocessing": preprocessing.to_json() if preprocessing else None,

@@ -29,6 +29,7 @@ from edge_deploy_runner.output import (
 )
 from edge_deploy_runner.progress import Progress, silent
 
+from .bias_correction import Means, correct_biases, mean_inputs
 from .calibration import METHODS, Ranges, calibrate
 from .calibration_data import (
     FEW_SAMPLES,
@@ -167,6 +168,7 @@ class _Work:
     chosen: list[int]
     reference: list[NDArray[np.float32]]
     ranges: Ranges | None
+    means: Means | None
     real: bool
     warnings: tuple[str, ...]
 
@@ -288,13 +290,16 @@ def _prepare(
     ranges = None
     if any(recipe.needs_calibration for recipe in recipes):
         ranges = calibrate(float_model, samples, len(samples), on_progress)
+    means = None
+    if calibration is not None and any(recipe.weights == "int8" for recipe in recipes):
+        means = mean_inputs(float_model, (samples.sample(i) for i in chosen))
     reference = [output.astype(np.float32) for output in front_end.finish_run()]
     if not all(np.isfinite(output).all() for output in reference):
         raise ConversionError(
             f"{front_end.source.name} itself answers with NaN; it was not trained or saved well"
         )
     return _Work(
-        float_model, contract, samples, chosen, reference, ranges,
+        float_model, contract, samples, chosen, reference, ranges, means,
         calibration is not None, tuple(warnings),
     )  # fmt: skip
 
@@ -341,21 +346,18 @@ def _apply(
 ) -> Conversion:
     models: list[ConvertedModel] = []
     failures: list[Failure] = []
-    choices: dict[tuple[str, ...], tuple[str, dict[str, float]]] = {}
-    preprocessing = work.contract.preprocessing
+    choices: dict[tuple[str, ...], tuple[_Way, dict[str, float]]] = {}
     for number, recipe in enumerate(recipes):
         on_progress("Quantizing and proving", number, len(recipes))
-        record, statistics = None, None
+        record = None
         try:
-            if recipe.needs_calibration and work.ranges is not None:
-                method, scores = _method(work, recipe, choices, on_progress)
+            way, scores = _best_way(work, recipe, choices, on_progress)
+            data = _make(work, recipe, way)
+            if work.real and recipe.weights == "int8":
                 record = CalibrationRecord(
-                    work.samples.digest, len(work.samples), len(work.samples.skipped), method, scores
-                )
-                statistics = statistics_for(
-                    ModelFile(work.float_model), work.ranges, method, preprocessing
-                )
-            data = quantize(work.float_model, recipe, statistics)
+                    work.samples.digest, len(work.samples), len(work.samples.skipped),
+                    way.method, way.corrected, scores,
+                )  # fmt: skip
         except ConversionError as error:
             failures.append(Failure(recipe.name, str(error)))
             continue
@@ -400,37 +402,72 @@ def _prove(work: _Work, data: bytes, recipe: Recipe, parameters: int, name: str)
     )
 
 
-def _method(
+@dataclass(frozen=True)
+class _Way:
+    """One way to make a recipe's numbers: how ranges are reduced, and whether biases are corrected."""
+
+    method: str
+    corrected: bool
+
+    def __str__(self) -> str:
+        parts = [self.method, "bias-corrected" if self.corrected else ""]
+        return " ".join(part for part in parts if part) or "plain"
+
+
+def _ways(work: _Work, recipe: Recipe) -> list[_Way]:
+    """The ways worth trying. int16 has room for the whole range, so only min-max is taken."""
+    if recipe.weights != "int8":
+        return [_Way("", False)]
+    can_correct = work.means is not None
+    if recipe.activations == "int16":
+        return [_Way("min-max", can_correct)]
+    if recipe.activations != "int8":
+        return [_Way("", False), _Way("", True)] if can_correct else [_Way("", False)]
+    tried = [_Way(method, can_correct) for method in METHODS]
+    return [_Way("min-max", False), *tried] if can_correct else tried
+
+
+def _make(work: _Work, recipe: Recipe, way: _Way) -> bytes:
+    """The quantized model, made one way."""
+    statistics = None
+    if recipe.needs_calibration and work.ranges is not None:
+        statistics = statistics_for(
+            ModelFile(work.float_model), work.ranges, way.method, work.contract.preprocessing
+        )
+    data = quantize(work.float_model, recipe, statistics)
+    if way.corrected and work.means is not None:
+        data = quantize(correct_biases(work.float_model, data, work.means), recipe, statistics)
+    return data
+
+
+def _best_way(
     work: _Work,
     recipe: Recipe,
-    choices: dict[tuple[str, ...], tuple[str, dict[str, float]]],
+    choices: dict[tuple[str, ...], tuple[_Way, dict[str, float]]],
     on_progress: Progress,
-) -> tuple[str, dict[str, float]]:
-    """The calibration method with the smallest error on the proof's inputs, with all errors.
-
-    Recipes that differ only in their inputs' and outputs' dtype share the choice. int16 has room
-    enough for the whole range, so min-max is taken unasked.
+) -> tuple[_Way, dict[str, float]]:
+    """The way with the smallest mean error against the source on the proof's inputs, with all
+    errors. Recipes that differ only in the dtype of their inputs and outputs share the choice.
     """
-    if recipe.activations == "int16" or work.ranges is None:
-        return "min-max", {}
-    key = (recipe.granularity, repr(recipe.keep_float))
-    if key in choices:
-        return choices[key]
-    plain = replace(recipe, io="float32")
-    model = ModelFile(work.float_model)
-    scores: dict[str, float] = {}
-    for number, method in enumerate(METHODS, 1):
-        on_progress("Choosing the calibration method", number, len(METHODS))
-        statistics = statistics_for(model, work.ranges, method, work.contract.preprocessing)
-        named = NamedModel(quantize(work.float_model, plain, statistics), method)
-        errors = [
-            float(np.abs(answer - truth[i]).mean())
-            for i, index in enumerate(work.chosen)
-            for answer, truth in zip(
-                named.answer(work.samples.sample(index)), work.reference, strict=True
-            )
-        ]
-        scores[method] = float(f"{float(np.mean(errors)):.6g}")
-    best = min(scores, key=lambda method: scores[method])
-    choices[key] = best, scores
+    ways = _ways(work, recipe)
+    if len(ways) == 1:
+        return ways[0], {}
+    key = (recipe.activations, recipe.granularity, repr(recipe.keep_float))
+    if key not in choices:
+        # Judged with float inputs and outputs: int8 ones hide small differences.
+        plain = replace(recipe, io="float32")
+        chosen = work.chosen[:: 1 if recipe.activations == "int8" else 4]
+        scores: dict[str, float] = {}
+        for number, way in enumerate(ways, 1):
+            on_progress(f"Choosing how to calibrate {recipe.name}", number, len(ways))
+            model = NamedModel(_make(work, plain, way), str(way))
+            errors = [
+                float(np.abs(answer - truth[work.chosen.index(index)]).mean())
+                for index in chosen
+                for answer, truth in zip(
+                    model.answer(work.samples.sample(index)), work.reference, strict=True
+                )
+            ]
+            scores[str(way)] = float(f"{float(np.mean(errors)):.6g}")
+        choices[key] = min(ways, key=lambda way: scores[str(way)]), scores
     return choices[key]
