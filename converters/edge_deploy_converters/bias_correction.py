@@ -46,13 +46,10 @@ def _layers(model: ModelFile) -> list[OperatorInfo]:
     ]
 
 
-def mean_inputs(
-    float_model: bytes, samples: Iterable[dict[str, NDArray[Any]]]
-) -> Means:
+def mean_inputs(model: ModelFile, samples: Iterable[dict[str, NDArray[Any]]]) -> Means:
     """The mean of every layer's input over the samples: per channel, by tensor number."""
-    model = ModelFile(float_model)
     inner = sorted({op.inputs[0] for op in _layers(model)} - set(model.graph.inputs))
-    opened = unpack(float_model)
+    opened = unpack(model.data)
     graph = opened.subgraphs[0]
     graph.outputs = [*graph.outputs, *(i for i in inner if i not in set(model.graph.outputs))]
     opened.signatureDefs = []
@@ -74,15 +71,14 @@ def mean_inputs(
     return {index: total / count for index, total in sums.items()}
 
 
-def correct_biases(float_model: bytes, quantized_model: bytes, means: Means) -> bytes:
-    """The float model with biases that undo the mean shift seen in `quantized_model`'s weights."""
-    model, rounded = ModelFile(float_model), ModelFile(quantized_model)
+def correct_biases(model: ModelFile, rounded: ModelFile, means: Means) -> bytes:
+    """The float `model` with biases that undo the mean shift seen in the weights of `rounded`."""
     integers = {
         tensor.name: tensor
         for tensor in rounded.graph.tensors
         if tensor.dtype == "int8" and tensor.scales and rounded.is_constant(tensor)
     }
-    opened = unpack(float_model)
+    opened = unpack(model.data)
     graph = opened.subgraphs[0]
     users = Counter(int(tensor.buffer) for part in opened.subgraphs for tensor in part.tensors)
     for op in _layers(model):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # seen; the others cut the rarest extremes, which is better for some networks and worse for others.
 METHODS = ("min-max", "percentile-99", "percentile-90", "moving-average")
 _SMOOTHING = 0.95
+_CHUNK = 10
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def calibrate(
 
     `samples`: signature input name to tensor with its batch of 1; `count` of them.
     """
+    samples = iter(samples)
     from litert_quantizer import calibrator, recipe, recipe_manager
 
     from edge_deploy_runner.interpreter import default_threads, quiet_native_output
@@ -76,18 +78,25 @@ def calibrate(
             float_model,
             num_threads=default_threads(),
             mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
+            qsv_update_func=_collect,
         )
     (key,) = collector.get_signature_list()
-    low: list[list[float]] = []
-    high: list[list[float]] = []
-    names: tuple[str, ...] = ()
-    for number, sample in enumerate(samples, 1):
-        on_progress("Calibrating", number, count)
+    # In chunks, because every call has a cost of its own.
+    for start in range(0, count, _CHUNK):
+        on_progress("Calibrating", start, count)
+        chunk = [sample for sample, _ in zip(samples, range(min(_CHUNK, count - start)))]
         with hushed():
-            collector.reset_model_qsvs()
-            collector.calibrate({key: [sample]}, manager)
-        statistics = collector.get_model_qsvs()
-        names = names or tuple(statistics)
-        low.append([float(np.min(statistics[name]["min"])) for name in names])
-        high.append([float(np.max(statistics[name]["max"])) for name in names])
-    return Ranges(names, np.asarray(low), np.asarray(high))
+            collector.calibrate({key: chunk}, manager)
+    on_progress("Calibrating", count, count)
+    statistics = collector.get_model_qsvs()
+    names = tuple(statistics)
+    return Ranges(
+        names,
+        np.stack([np.ravel(statistics[name]["min"]) for name in names], axis=1).astype(np.float64),
+        np.stack([np.ravel(statistics[name]["max"]) for name in names], axis=1).astype(np.float64),
+    )
+
+
+def _collect(seen: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Keep the range of every sample, where the quantizer's own functions keep one number."""
+    return {end: np.concatenate([np.ravel(seen[end]), np.ravel(new[end])]) for end in ("min", "max")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +171,8 @@ class _Work:
     means: Means | None
     real: bool
     warnings: tuple[str, ...]
+    float_file: ModelFile
+    corrected: dict[str, bytes] = field(default_factory=dict)
 
 
 def _recipes(recipes: Sequence[str | Recipe], calibrated: bool) -> list[Recipe]:
@@ -286,13 +288,14 @@ def _prepare(
         {name: np.stack([row[name] for row in rows]).astype(types[name]) for name in rows[0]}
     )
     float_model = front_end.finish_convert()
-    contract = _checked(float_model, contract, warnings)
+    float_file = ModelFile(float_model, "the float32 model")
+    contract = _checked(float_file, contract, warnings)
     ranges = None
     if any(recipe.needs_calibration for recipe in recipes):
         ranges = calibrate(float_model, samples, len(samples), on_progress)
     means = None
     if calibration is not None and any(recipe.weights == "int8" for recipe in recipes):
-        means = mean_inputs(float_model, (samples.sample(i) for i in chosen))
+        means = mean_inputs(float_file, (samples.sample(i) for i in chosen))
     reference = [output.astype(np.float32) for output in front_end.finish_run()]
     if not all(np.isfinite(output).all() for output in reference):
         raise ConversionError(
@@ -300,13 +303,12 @@ def _prepare(
         )
     return _Work(
         float_model, contract, samples, chosen, reference, ranges, means,
-        calibration is not None, tuple(warnings),
+        calibration is not None, tuple(warnings), float_file,
     )  # fmt: skip
 
 
-def _checked(float_model: bytes, contract: Contract, warnings: list[str]) -> Contract:
+def _checked(model: ModelFile, contract: Contract, warnings: list[str]) -> Contract:
     """The contract, held against the model's own shapes."""
-    model = ModelFile(float_model, "the float32 model")
     labels = contract.labels
     if labels:
         width = model.outputs[0].shape[-1] if model.outputs and model.outputs[0].shape else 0
@@ -432,12 +434,22 @@ def _make(work: _Work, recipe: Recipe, way: _Way) -> bytes:
     statistics = None
     if recipe.needs_calibration and work.ranges is not None:
         statistics = statistics_for(
-            ModelFile(work.float_model), work.ranges, way.method, work.contract.preprocessing
+            work.float_file, work.ranges, way.method, work.contract.preprocessing
         )
-    data = quantize(work.float_model, recipe, statistics)
-    if way.corrected and work.means is not None:
-        data = quantize(correct_biases(work.float_model, data, work.means), recipe, statistics)
-    return data
+    start = _corrected(work, recipe) if way.corrected else work.float_model
+    return quantize(start, recipe, statistics)
+
+
+def _corrected(work: _Work, recipe: Recipe) -> bytes:
+    """The float model with the biases that this recipe's rounding of the weights asks for."""
+    # How weights are rounded depends on nothing else: the ranges of activations have no part in it.
+    weights_only = replace(recipe, activations="float32", io="float32")
+    key = f"{recipe.granularity} {recipe.keep_float!r}"
+    if key not in work.corrected:
+        assert work.means is not None
+        rounded = quantize(work.float_model, weights_only)
+        work.corrected[key] = correct_biases(work.float_file, ModelFile(rounded), work.means)
+    return work.corrected[key]
 
 
 def _best_way(

@@ -47,8 +47,7 @@ def load(source: str, options: Options) -> LoadedSource:
     outputs = prepared.signatures[0].outputs
     place = {tensor.index: n for n, tensor in enumerate(file.outputs)}
     answer_order = [place[outputs[name]] for name in sorted(outputs)]
-    # The unchanged file is the reference, in TFLite's own kernels rather than the fast ones.
-    original = LoadedModel(file.data, kernels="builtin", name=path.name)
+    original = LoadedModel(file.data, name=path.name)
     if any(shapes[t.index] != t.shape for t in file.inputs):
         _resize(original, [shapes[t.index] for t in file.inputs])
 
