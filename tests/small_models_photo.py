@@ -53,6 +53,7 @@ class Builder:
         dtype: str = "float32",
         quantization: tuple[float, int] | None = None,
         data: np.ndarray[Any, Any] | None = None,
+        *,
         signature: tuple[int, ...] | None = None,
     ) -> int:
         item = schema.TensorT()

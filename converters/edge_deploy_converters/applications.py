@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge_deploy_runner.errors import BadInputError, ConversionError
+from edge_deploy_runner.errors import ConversionError, UsageError
 
 from .frontend_child import LoadedSource, Options, main
 from .keras_graph import keras_source
@@ -48,7 +48,7 @@ def load(source: str, options: Options) -> LoadedSource:
         if callable(value) and name[0].isupper()
     }
     if source not in builders:
-        raise BadInputError(f"keras has no network {source!r}; it has: {', '.join(sorted(builders))}")
+        raise UsageError(f"keras has no network {source!r}; it has: {', '.join(sorted(builders))}")
     try:
         model = builders[source](weights="imagenet")
     except Exception as error:

@@ -315,11 +315,14 @@ def _checked(model: ModelFile, contract: Contract, warnings: list[str]) -> Contr
         background = bool(contract.preprocessing and contract.preprocessing.background_class)
         labels = fit_labels(labels, width, background)
     wanted = contract.preprocessing
+    photo = len(model.inputs) == 1 and len(model.inputs[0].shape) == 4
+    if wanted is None and not photo:
+        return replace(contract, labels=labels)
     if wanted is None:
         warnings.append(
             "no preprocessing contract: evaluate, run and bundle will need --preprocess"
         )
-    elif len(model.inputs) == 1 and len(model.inputs[0].shape) == 4:
+    elif photo:
         shape = model.inputs[0].shape
         channels = shape[1] if wanted.layout == "NCHW" else shape[3]
         if channels != wanted.channels:

@@ -18,13 +18,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-from edge_deploy_runner.errors import BadInputError, ConversionError, EdgeDeployError
+from edge_deploy_runner.errors import (
+    BadInputError,
+    ConversionError,
+    EdgeDeployError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_KINDS = {"bad_input": BadInputError, "conversion": ConversionError}
+_KINDS: dict[str, type[EdgeDeployError]] = {
+    "usage": UsageError,
+    "bad_input": BadInputError,
+    "conversion": ConversionError,
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ def main(load: Callable[[str, Options], LoadedSource]) -> None:
 
 
 def _reply_error(replies: TextIO, error: EdgeDeployError, serve: bool) -> None:
-    kind = "bad_input" if isinstance(error, BadInputError) else "conversion"
+    kind = next((k for k, type_ in _KINDS.items() if isinstance(error, type_)), "conversion")
     if serve:
         print(json.dumps({"error": kind, "message": str(error)}), file=replies, flush=True)
         sys.exit(1)

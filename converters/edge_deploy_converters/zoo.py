@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.errors import UsageError
 
 _PIP_TIMEOUT_S = 120
 _LONGEST_REASON = 200
@@ -57,9 +57,9 @@ ZOO: Mapping[str, ZooEntry] = MappingProxyType(
 
 
 def zoo_entry(name: str) -> ZooEntry:
-    """The entry `name`; raises `BadInputError` with the list of them."""
+    """The entry `name`; raises `UsageError` with the list of them."""
     if name not in ZOO:
-        raise BadInputError(f"the zoo has no model {name!r}; it has: {', '.join(ZOO)}")
+        raise UsageError(f"the zoo has no model {name!r}; it has: {', '.join(ZOO)}")
     return ZOO[name]
 
 

@@ -56,6 +56,7 @@ class Classifier:
         self,
         model: str | os.PathLike[str],
         threads: int | None = None,
+        *,
         preprocessing: Preprocessing | None = None,
         labels: tuple[str, ...] | None = None,
         override: bool = False,
@@ -66,15 +67,14 @@ class Classifier:
         file = ModelFile.open(model)
         check_card(file, self.path)
         contract = read_contract(file)
-        if preprocessing and contract.preprocessing and not override:
-            if preprocessing != contract.preprocessing:
-                raise BadInputError(
-                    f"{file.name} carries its own preprocessing contract; "
-                    "add --override to use another"
-                )
+        carried = contract.preprocessing
+        if preprocessing and carried and preprocessing != carried and not override:
+            raise BadInputError(
+                f"{file.name} carries its own preprocessing contract; add --override to use another"
+            )
         if labels and contract.labels and labels != contract.labels and not override:
             raise BadInputError(f"{file.name} carries its own labels; add --override to use others")
-        self.preprocessing = preprocessing or contract.preprocessing
+        self.preprocessing = preprocessing or carried
         self.threshold = threshold
         self.loaded = LoadedModel(file.data, threads, kernels, name=file.name)
         if len(self.loaded.inputs) != 1:
@@ -99,25 +99,38 @@ class Classifier:
             )
         return classes
 
-    def prepare(self, photo: str | os.PathLike[str] | Image.Image) -> NDArray[Any]:
-        """The input tensor for a photo: decoded, turned upright, cropped, resized, normalized."""
+    def photo_contract(self) -> Preprocessing:
+        """How photos become this model's input; raises `BadInputError` where that is not known."""
         if self.preprocessing is None:
             raise BadInputError(
                 f"{self.path.name} carries no preprocessing contract, so the right pixels cannot "
                 "be known; name it with --preprocess PRESET|FILE"
             )
-        image = photo if isinstance(photo, Image.Image) else open_photo(photo)
         if self.preprocessing.channels != self.input.channels:
             raise BadInputError(
                 f"the contract gives {self.preprocessing.color_order} pixels but {self.path.name} "
-                f"takes {self.input.channels} channel(s)"
+                f"takes {self.input.channels} channel(s); name another contract with --preprocess"
             )
-        return prepare(image, self.preprocessing, self.input)
+        return self.preprocessing
+
+    def prepare(self, photo: str | os.PathLike[str] | Image.Image) -> NDArray[Any]:
+        """The input tensor for a photo: decoded, turned upright, cropped, resized, normalized."""
+        contract = self.photo_contract()
+        image = photo if isinstance(photo, Image.Image) else open_photo(photo)
+        return prepare(image, contract, self.input)
 
     def scores(self, tensor: NDArray[Any]) -> NDArray[np.float32]:
-        """Scores of all classes (classes,) for a prepared tensor of the input's shape and dtype."""
+        """Scores of all classes (classes,) for a prepared tensor of the input's shape and dtype.
+
+        Raises `BadInputError` for a broken model, which answers with NaN.
+        """
         (output,) = self.loaded.run(tensor)
-        return dequantize(output, self.loaded.outputs[0]).reshape(-1)
+        scores = dequantize(output, self.loaded.outputs[0]).reshape(-1)
+        if not np.isfinite(scores).all():
+            raise BadInputError(
+                f"{self.path.name} answers with NaN, so it is broken; convert it again"
+            )
+        return scores
 
     def top(self, scores: NDArray[np.float32], k: int = 5) -> tuple[Score, ...]:
         """The `k` best classes; the first one is "unknown" where it misses the threshold.
@@ -143,8 +156,6 @@ class Classifier:
         prepared = time.perf_counter_ns()
         scores = self.scores(tensor)
         done = time.perf_counter_ns()
-        if not np.isfinite(scores).all():
-            raise BadInputError(f"{self.path.name} answers with NaN: the model is broken")
         steps = {
             "decode": decoded - start,
             "preprocess": prepared - decoded,

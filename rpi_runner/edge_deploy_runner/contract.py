@@ -63,8 +63,7 @@ class Preprocessing:
             values = getattr(self, key)
             if len(values) not in (1, channels) or not all(math.isfinite(v) for v in values):
                 raise BadInputError(
-                    f"preprocessing: {key} needs 1 or {channels} finite numbers, "
-                    f"not {list(values)}"
+                    f"preprocessing: {key} needs 1 or {channels} finite numbers, not {list(values)}"
                 )
         if any(value <= 0 for value in self.std):
             raise BadInputError("preprocessing: std must be greater than 0")
@@ -242,7 +241,9 @@ def fit_labels(
             if labels[0].lower() in ("background", "???", "dummy")
             else "it has one label too many"
         )
-    raise BadInputError(f"{origin} holds {len(labels)} labels but the model has {width} outputs; {hint}")
+    raise BadInputError(
+        f"{origin} holds {len(labels)} labels but the model has {width} outputs; {hint}"
+    )
 
 
 def read_contract(model: ModelFile) -> Contract:
@@ -255,7 +256,10 @@ def read_contract(model: ModelFile) -> Contract:
         return _own_contract(model) or _standard_contract(model)
     except DamagedModelError:
         raise
-    except (BadInputError, ValueError, KeyError, TypeError, AttributeError) as error:
+    # RecursionError: thousands of brackets in the JSON.
+    except (
+        BadInputError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+    ) as error:  # fmt: skip
         raise DamagedModelError(
             f"the preprocessing contract in {model.name} is damaged: {error}; "
             "give one with --preprocess and --override"
@@ -271,7 +275,8 @@ def _own_contract(model: ModelFile) -> Contract | None:
     if raw is None:
         return None
     record = json.loads(raw.decode("utf-8"))
-    preprocessing, labels = None, ()
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] = ()
     if record.get("preprocessing"):
         values = dict(record["preprocessing"])
         preprocessing = preprocessing_from_mapping(values, str(values.pop("source", "model")))

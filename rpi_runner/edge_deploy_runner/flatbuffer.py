@@ -9,6 +9,7 @@ Format: https://flatbuffers.dev/internals/
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
 
 from .errors import DamagedModelError
@@ -33,7 +34,8 @@ _FORMATS = {
 def _unpack(form: struct.Struct, data: Buffer, at: int) -> int | float:
     if at < 0 or at + form.size > len(data):
         raise DamagedModelError(f"an offset points to byte {at}, outside the file")
-    return form.unpack_from(data, at)[0]
+    value: int | float = form.unpack_from(data, at)[0]
+    return value
 
 
 def _uint32(data: Buffer, at: int) -> int:
@@ -41,13 +43,19 @@ def _uint32(data: Buffer, at: int) -> int:
 
 
 class Table:
-    """One FlatBuffers table; fields are addressed by their number in the schema."""
+    """One FlatBuffers table; fields are addressed by their number in the schema.
 
-    __slots__ = ("_data", "_fields", "_size", "_start", "_vtable")
+    `budget` is shared by all tables of one file: the bytes that may still be read. In a damaged
+    file thousands of lists can overlap, and reading them all would take hours and terabytes.
+    """
 
-    def __init__(self, data: Buffer, start: int) -> None:
+    __slots__ = ("_budget", "_data", "_fields", "_size", "_start", "_vtable")
+
+    def __init__(self, data: Buffer, start: int, budget: list[int]) -> None:
         self._data = data
         self._start = start
+        self._budget = budget
+        self._spend(8)
         self._vtable = start - int(_unpack(_I32, data, start))
         self._size = int(_unpack(_U16, data, self._vtable))
         if self._size < 4 or self._vtable + self._size > len(data):
@@ -57,7 +65,16 @@ class Table:
     @classmethod
     def root(cls, data: Buffer) -> Table:
         """The root table of `data`."""
-        return cls(data, _uint32(data, 0))
+        return cls(data, _uint32(data, 0), [8 * len(data) + 65536])
+
+    def trust(self) -> None:
+        """Lift the budget, once everything has been read and found to make sense."""
+        self._budget[0] = sys.maxsize
+
+    def _spend(self, size_bytes: int) -> None:
+        self._budget[0] -= size_bytes
+        if self._budget[0] < 0:
+            raise DamagedModelError("its tables overlap")
 
     @property
     def start(self) -> int:
@@ -83,7 +100,9 @@ class Table:
     def table(self, number: int) -> Table | None:
         """The table that field `number` points to."""
         at = self._field(number)
-        return Table(self._data, at + _uint32(self._data, at)) if at else None
+        if not at:
+            return None
+        return Table(self._data, at + _uint32(self._data, at), self._budget)
 
     def _vector(self, number: int, item_size: int) -> tuple[int, int]:
         """Position of the first item and number of items."""
@@ -103,15 +122,25 @@ class Table:
         at, length = self._vector(number, 1)
         return memoryview(self._data)[at : at + length]
 
-    def text(self, number: int) -> str:
-        """The string in field `number`; empty where absent."""
+    def text(self, number: int, strict: bool = False) -> str:
+        """The string in field `number`; empty where absent.
+
+        Bytes that are not UTF-8 are replaced, or `strict`: `DamagedModelError`.
+        """
         raw = self.raw(number)
-        return "" if raw is None else bytes(raw).decode("utf-8", "replace")
+        if raw is None:
+            return ""
+        self._spend(len(raw))
+        try:
+            return bytes(raw).decode("utf-8", "strict" if strict else "replace")
+        except UnicodeDecodeError:
+            raise DamagedModelError("a name in it is not text") from None
 
     def scalars(self, number: int, kind: str) -> tuple[int | float, ...]:
         """The list of scalars in field `number`."""
         form = _FORMATS[kind]
         at, length = self._vector(number, form.size)
+        self._spend(length * form.size)
         return struct.unpack_from(f"<{length}{form.format[-1]}", self._data, at) if length else ()
 
     def integers(self, number: int, kind: str = "int32") -> tuple[int, ...]:
@@ -122,7 +151,7 @@ class Table:
         """The tables in the list of field `number`."""
         at, length = self._vector(number, 4)
         for position in range(at, at + 4 * length, 4):
-            yield Table(self._data, position + _uint32(self._data, position))
+            yield Table(self._data, position + _uint32(self._data, position), self._budget)
 
     def texts(self, number: int) -> Iterator[str]:
         """The strings in the list of field `number`."""
@@ -132,4 +161,5 @@ class Table:
             size = _uint32(self._data, start)
             if start + 4 + size > len(self._data):
                 raise DamagedModelError(f"a text of {size} bytes at byte {start} leaves the file")
+            self._spend(size + 4)
             yield bytes(self._data[start + 4 : start + 4 + size]).decode("utf-8", "replace")

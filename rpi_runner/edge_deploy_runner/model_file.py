@@ -6,31 +6,33 @@ Field numbers are those of TFLite's schema.fbs and metadata_schema.fbs.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-import zipfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from .errors import BadInputError, DamagedModelError
 from .flatbuffer import Table
+from .graph_checks import check_graph, check_size
 from .operator_names import BUILTIN_OPERATORS
 
 TENSOR_TYPES = (
-    "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 "
-    "resource variant uint32 uint16 int4 bfloat16 int2 uint4 float8_e4m3fn float8_e5m2"
-).split()
+    "float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64",
+    "int8", "float64", "complex128", "uint64", "resource", "variant", "uint32", "uint16", "int4",
+    "bfloat16", "int2", "uint4", "float8_e4m3fn", "float8_e5m2",
+)  # fmt: skip
 BITS = {
     "float32": 32, "float16": 16, "bfloat16": 16, "float64": 64, "complex64": 64,
     "complex128": 128, "int64": 64, "uint64": 64, "int32": 32, "uint32": 32, "int16": 16,
     "uint16": 16, "int8": 8, "uint8": 8, "bool": 8, "int4": 4, "uint4": 4, "int2": 2,
     "float8_e4m3fn": 8, "float8_e5m2": 8,
 }  # fmt: skip
+_LONGEST_ZIP_END = 22 + 2**16  # the last record of a zip, with the longest comment
 CONTRACT_ENTRY = "EDGE_DEPLOY_CONTRACT"
 STANDARD_ENTRY = "TFLITE_METADATA"
 _LARGEST_ASSOCIATED_FILE = 16 * 2**20
+_MOST_ASSOCIATED_BYTES = 4 * _LARGEST_ASSOCIATED_FILE
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class ModelFile:
             self.subgraphs = self._read_subgraphs()
             self.signatures = self._read_signatures()
             self.metadata = self._read_metadata()
+            self._root.trust()
         except DamagedModelError as error:
             raise DamagedModelError(
                 f"{name} is damaged: {error}; copy or convert it again"
@@ -145,6 +148,8 @@ class ModelFile:
     @cached_property
     def sha256(self) -> str:
         """The file's sha256, in hex."""
+        import hashlib
+
         return hashlib.sha256(self.data).hexdigest()
 
     @property
@@ -184,15 +189,21 @@ class ModelFile:
     @cached_property
     def associated_files(self) -> dict[str, bytes]:
         """Files packed behind the model, as TFLite metadata does (a zip); empty if none."""
+        if b"PK\x05\x06" not in self.data[-_LONGEST_ZIP_END:]:
+            return {}
+        import zipfile  # costs 8 ms, and most foreign models have nothing packed behind them
+
         if not zipfile.is_zipfile(io.BytesIO(self.data)):
             return {}
         try:
+            files: dict[str, bytes] = {}
+            left = _MOST_ASSOCIATED_BYTES
             with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
-                return {
-                    info.filename: archive.read(info)
-                    for info in archive.infolist()
-                    if info.file_size <= _LARGEST_ASSOCIATED_FILE
-                }
+                for info in archive.infolist():
+                    if info.file_size <= min(_LARGEST_ASSOCIATED_FILE, left):
+                        files[info.filename] = archive.read(info)
+                        left -= info.file_size
+            return files
         # zipfile and zlib raise a dozen types on damaged archives; all mean the same here.
         except Exception as error:
             raise DamagedModelError(
@@ -205,7 +216,8 @@ class ModelFile:
             # Numbers above 127 are in the newer field; older files have only the first one.
             number = max(table.integer(0, "int8"), table.integer(3, "int32"))
             known = 0 <= number < len(BUILTIN_OPERATORS)
-            codes.append((BUILTIN_OPERATORS[number] if known else f"UNKNOWN_{number}", table.text(1)))
+            kind = BUILTIN_OPERATORS[number] if known else f"UNKNOWN_{number}"
+            codes.append((kind, table.text(1)))
         return tuple(self._read_subgraph(table, codes) for table in self._root.tables(2))
 
     def _read_subgraph(self, table: Table, codes: list[tuple[str, str]]) -> Subgraph:
@@ -230,26 +242,48 @@ class ModelFile:
         graph = Subgraph(
             table.text(4), tensors, tuple(operators), table.integers(1), table.integers(2)
         )
-        for index in graph.inputs + graph.outputs:
-            graph.tensor(index)
+        check_graph(graph)
+        for tensor, entry in zip(tensors, table.tables(0), strict=True):
+            if tensor.buffer and tensor.buffer >= len(self._buffers):
+                raise DamagedModelError(f"tensor {tensor.index} names a buffer that is not there")
+            stored = len(self.buffer_data(tensor.buffer))
+            if not stored:
+                check_size(tensor)
+            # Sparse tensors and those of sub-byte types are stored in another size.
+            plain = BITS.get(tensor.dtype, 0) >= 8 and entry.table(6) is None
+            if stored and plain and stored != tensor.size_bytes:
+                raise DamagedModelError(
+                    f"tensor {tensor.index} of {tensor.size_bytes} bytes is stored in {stored}"
+                )
         return graph
 
     def _read_signatures(self) -> tuple[Signature, ...]:
-        return tuple(
+        signatures = tuple(
             Signature(
-                key=table.text(2),
-                inputs={e.text(0): e.integer(1, "uint32") for e in table.tables(0)},
-                outputs={e.text(0): e.integer(1, "uint32") for e in table.tables(1)},
+                key=table.text(2, strict=True),
+                inputs={e.text(0, strict=True): e.integer(1, "uint32") for e in table.tables(0)},
+                outputs={e.text(0, strict=True): e.integer(1, "uint32") for e in table.tables(1)},
                 subgraph=table.integer(4, "uint32"),
             )
             for table in self._root.tables(7)
         )
+        for signature in signatures:
+            if signature.subgraph >= len(self.subgraphs):
+                raise DamagedModelError(f"signature {signature.key!r} has no graph")
+            for index in (*signature.inputs.values(), *signature.outputs.values()):
+                self.subgraphs[signature.subgraph].tensor(index)
+        return signatures
 
     def _read_metadata(self) -> dict[str, bytes]:
-        return {
-            entry.text(0): bytes(self.buffer_data(entry.integer(1, "uint32")))
-            for entry in self._root.tables(6)
-        }
+        metadata: dict[str, bytes] = {}
+        left = len(self.data)
+        for entry in self._root.tables(6):
+            content = self.buffer_data(entry.integer(1, "uint32"))
+            left -= len(content)
+            if left < 0:
+                raise DamagedModelError("its metadata is larger than the file")
+            metadata[entry.text(0)] = bytes(content)
+        return metadata
 
 
 def _read_tensor(index: int, table: Table) -> TensorInfo:
@@ -264,7 +298,7 @@ def _read_tensor(index: int, table: Table) -> TensorInfo:
         dimension = quantization.integer(6, "int32")
     return TensorInfo(
         index=index,
-        name=table.text(3),
+        name=table.text(3, strict=True),
         shape=table.integers(0),
         shape_signature=table.integers(7),
         dtype=TENSOR_TYPES[dtype] if 0 <= dtype < len(TENSOR_TYPES) else f"unknown_{dtype}",
@@ -279,14 +313,15 @@ def _read_tensor(index: int, table: Table) -> TensorInfo:
 def read_model_bytes(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a model file; raises `BadInputError` with the reason where there are none."""
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - unlike Path's, never raises
         raise BadInputError(f"{path} is a folder, not a .tflite file; name the file in it")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise BadInputError(f"there is no model at {path}; check the path") from None
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadInputError(f"{path} cannot be read: {reason}") from error
     check_magic(data, path.name)
     return data
 

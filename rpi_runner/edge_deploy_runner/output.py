@@ -5,11 +5,40 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from .errors import OutputError
+
+
+_PART_PREFIX = ".edge-deploy-"
+
+
+def _part_prefix() -> str:
+    return f"{_PART_PREFIX}{os.getpid()}-"
+
+
+def process_is_alive(pid: int) -> bool:
+    """Whether a process of that number exists; always yes on Windows, where asking would kill it."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it exists and belongs to somebody else
+        return True
+    return True
+
+
+def clear_stale_parts(folder: str | os.PathLike[str]) -> None:
+    """Remove temporary files that killed runs left in a folder."""
+    for path in Path(folder).glob(f"{_PART_PREFIX}*.part"):
+        match = re.fullmatch(rf"{re.escape(_PART_PREFIX)}(\d+)-.*", path.name)
+        if match and not process_is_alive(int(match.group(1))):
+            path.unlink(missing_ok=True)
 
 
 def check_free(path: str | os.PathLike[str], force: bool) -> Path:
@@ -31,7 +60,7 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, probe = tempfile.mkstemp(prefix=".edge-deploy-", suffix=".part", dir=folder)
+        descriptor, probe = tempfile.mkstemp(prefix=_part_prefix(), suffix=".part", dir=folder)
         os.close(descriptor)
         os.unlink(probe)
     except OSError as error:
@@ -44,7 +73,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, force: bool = False) 
     path = check_free(path, force)
     part = ""
     try:
-        descriptor, part = tempfile.mkstemp(prefix=".edge-deploy-", suffix=".part", dir=path.parent)
+        descriptor, part = tempfile.mkstemp(prefix=_part_prefix(), suffix=".part", dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()

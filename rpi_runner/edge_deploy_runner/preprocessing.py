@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ LARGEST_PHOTO_PIXELS = 178_956_970
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The model's image input: `shape` with its batch of 1, and quantization if it is an integer."""
+    """The model's image input: `shape` with its batch of 1; quantization if it is integer."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -102,13 +103,17 @@ def to_mode(image: Image.Image, mode: str) -> Image.Image:
             factor = 1 / 257 if top > 255 or image.mode.startswith("I;16") else 1.0
         grey = np.clip(np.nan_to_num(pixels) * factor + 0.5, 0, 255).astype(np.uint8)
         image = Image.fromarray(grey)
+    if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
+        image = image.convert("RGBA")  # Pillow warns about the direct way
     return image if image.mode == mode else image.convert(mode)
 
 
 def fit_photo(image: Image.Image, size: tuple[int, int], contract: Preprocessing) -> Image.Image:
     """Turn upright, crop and resize to `size` (width, height); 8 bits a channel, RGB or grey."""
     if contract.exif_transpose:
-        image = ImageOps.exif_transpose(image)
+        # Pillow's EXIF reader raises many types; a photo with a damaged one is still a photo.
+        with contextlib.suppress(Exception):
+            image = ImageOps.exif_transpose(image)
     width, height = size
     if contract.crop == "center":
         image = image.crop(center_box(image.size, size, contract.crop_fraction))
@@ -162,9 +167,7 @@ def _convert(pixels: NDArray[np.uint8], contract: Preprocessing, spec: InputSpec
         return (pixels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
     # A table of 256 codes a channel: exact, and the same on every platform.
     codes = np.arange(256)[:, np.newaxis]
-    table = quantize(
-        (codes - np.asarray(mean, np.float64)) / np.asarray(std, np.float64), spec
-    )
+    table = quantize((codes - np.asarray(mean, np.float64)) / np.asarray(std, np.float64), spec)
     if len(set(mean)) == len(set(std)) == 1:
         return np.take(table[:, 0], pixels)
     return np.stack([np.take(table[:, c], pixels[:, :, c]) for c in range(len(mean))], axis=-1)
@@ -185,8 +188,6 @@ def quantize(values: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
     return np.clip(codes, info.min, info.max).astype(dtype)
 
 
-def prepare(
-    image: Image.Image, contract: Preprocessing, spec: InputSpec
-) -> NDArray[Any]:
+def prepare(image: Image.Image, contract: Preprocessing, spec: InputSpec) -> NDArray[Any]:
     """The input tensor for a decoded photo."""
     return pixels_to_tensor(np.asarray(fit_photo(image, spec.size, contract)), contract, spec)

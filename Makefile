@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# PYTHON may name any Python from 3.10 to 3.13; without it the newest one found is taken.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.10 python3; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+JOBS ?= 2
+
+.PHONY: demo test lint golden bench docs lock clean require-python
+
+require-python:
+	@test -n "$(PYTHON)" || { echo "edge-deploy needs Python 3.10 to 3.13; install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
+
+# The virtual environment, from the lock files with their hashes.
+$(VENV)/.demo: requirements/demo.lock pyproject.toml | require-python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | require-python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## The whole job on real trained models, into demo-output/
+	$(BIN)/edge-deploy demo --output demo-output --force
+
+test: $(VENV)/.dev lint  ## All tests; the last line is pytest's own summary
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+lint: $(VENV)/.dev  ## Style, types, and which room may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+golden: $(VENV)/.dev  ## Write the golden files again; look at the difference before you commit it
+	EDGE_DEPLOY_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden
+
+docs: $(VENV)/.dev  ## Write docs/cli.md again
+	$(BIN)/python -m edge_deploy.cli.reference > docs/cli.md
+
+bench: $(VENV)/.dev  ## A table of ratios; nothing is asserted
+	$(BIN)/python -m tests.bench
+
+lock: $(VENV)/.dev  ## Resolve all versions again
+	for extra in demo dev; do $(BIN)/uv pip compile --universal --python-version 3.10 --upgrade \
+		--generate-hashes --extra $$extra --no-emit-index-url --no-annotate \
+		--custom-compile-command "make lock" pyproject.toml -o requirements/$$extra.lock --quiet || exit; done
+
+clean:
+	rm -rf $(VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,334 @@
+"""How measurements, verdicts, comparisons and devices look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from edge_deploy_runner.percentiles import Estimate
+from edge_deploy_runner.records import Measurement
+
+from .rendering import human_size, table_console, warn
+
+if TYPE_CHECKING:
+    from edge_deploy.catalogue import DeviceProfile, Fact
+    from edge_deploy.comparing import Comparison
+    from edge_deploy.judging import Verdict
+
+_BARS = "▁▂▃▄▅▆▇█"
+_MARKS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "unmeasured": "yellow"}
+_CHANGES = {"better": "green", "same": "dim", "worse": "red"}
+_TOP_OPERATORS = 5
+
+
+def histogram(latencies_ns: Sequence[int], bins: int = 32) -> str:
+    """A line of bars from the fastest run to the 98th percentile; what is above is left out."""
+    values = np.asarray(latencies_ns, dtype=np.float64)
+    top = float(np.quantile(values, 0.98))
+    counts, _ = np.histogram(values[values <= top], bins=bins)
+    peak = max(1, int(counts.max()))
+    last = len(_BARS) - 1
+    return "".join(
+        " " if count == 0 else _BARS[min(last, int(count * last / peak + 0.5))] for count in counts
+    )
+
+
+def write_junit(verdict: Verdict, path: str, force: bool) -> None:
+    """Write the verdict as JUnit XML and say so."""
+    from edge_deploy_runner.output import write_bytes
+
+    from edge_deploy.junit import to_junit
+
+    from .rendering import note
+
+    write_bytes(path, to_junit(verdict), force)
+    note(f"JUnit XML written to {path}")
+
+
+def show_measurement(measurement: Measurement) -> None:
+    """The table of one measurement, its operators, and its warnings on stderr."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = table_console()
+    device = measurement.device
+    where = device.get("name") or device.get("cpu_model") or device.get("machine") or ""
+    delegate = measurement.delegate
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(style="dim", no_wrap=True)
+    kind = measurement.evidence
+
+    def row(name: str, value: str, evidence: str = "") -> None:
+        table.add_row(name, escape(value), evidence)
+
+    row("model", f"{measurement.model.name}  (sha256 {measurement.model.sha256[:12]})")
+    row("device", f"{device.get('id')}  {where}".rstrip())
+    row(
+        "run",
+        f"{measurement.runtime['name']} {measurement.runtime['version']}, "
+        f"{_count(measurement.spec.threads, 'thread')}, delegate {delegate.used} "
+        f"({delegate.operator_share:.0%} of operators)",
+    )
+    row("size", human_size(measurement.model.size_bytes), "measured")
+    row("load", milliseconds(measurement.load_ms), kind)
+    row("first inference", milliseconds(measurement.first_inference_ms), kind)
+    for name, found in measurement.latency().items():
+        row(name, _estimate(found, len(measurement.latencies_ns)), kind if found else "unknown")
+    latencies = measurement.latencies_ns
+    slow_ms = float(np.quantile(latencies, 0.98)) / 1e6
+    row(
+        "latencies",
+        f"{histogram(latencies)}  {milliseconds(min(latencies) / 1e6)} to {milliseconds(slow_ms)}, "
+        f"{_count(len(latencies), 'run')}",
+    )
+    peak, baseline = measurement.peak_memory_bytes, measurement.baseline_memory_bytes
+    if peak is None or baseline is None:
+        row("peak memory", "not known on this system", "unknown")
+    else:
+        total = measurement.total_memory_bytes or 0
+        row(
+            "peak memory",
+            f"{human_size(peak)} above the {human_size(baseline)} of the runtime alone "
+            f"({human_size(total)} in all)",
+            kind,
+        )
+    _energy_rows(measurement, row)
+    if measurement.sustained is not None:
+        long = measurement.sustained
+        row(
+            "sustained",
+            f"{long.first_p50_ms:.2f} ms at first, {long.last_p50_ms:.2f} ms after "
+            f"{long.seconds:.0f} s ({long.slowdown:.2f}x)",
+            kind,
+        )
+    console.print(table)
+    if measurement.sweep:
+        _show_sweep(measurement)
+    _show_operators(measurement)
+    for text in measurement.warnings:
+        warn(text)
+
+
+def _energy_rows(measurement: Measurement, row: object) -> None:
+    assert callable(row)
+    energy, battery = measurement.energy, measurement.battery
+    if energy.mj_per_inference is None:
+        row("energy", energy.reason, energy.evidence)
+    else:
+        row(
+            "energy",
+            f"{energy.mj_per_inference:.3g} mJ an inference above idle"
+            + _range(energy.low, energy.high, "mJ"),
+            energy.evidence,
+        )
+        if energy.gross_mj_per_inference is not None:
+            row(
+                "  with idle power",
+                f"{energy.gross_mj_per_inference:.3g} mJ"
+                + _range(energy.gross_low, energy.gross_high, "mJ"),
+                energy.evidence,
+            )
+        if energy.source:
+            row("  source", energy.source)
+    if battery is None:
+        return
+    row(
+        "battery",
+        f"{battery.capacity_mah:g} mAh at {battery.voltage_v:g} V, {battery.efficiency:.0%} of it "
+        "usable",
+    )
+    for name, value, form in (
+        ("  1000 inferences", battery.percent_per_1000, "{:.3g} %"),
+        ("  idle alone", battery.hours_idle, "{:.1f} h"),
+        ("  continuous use", battery.hours_continuous, "{:.1f} h"),
+    ):
+        row(name, "unknown" if value is None else form.format(value), battery.evidence)
+    if battery.rate_hz is not None:
+        hours = battery.hours_at_rate
+        row(
+            f"  at {battery.rate_hz:.3g} a second",
+            "unknown" if hours is None else f"{hours:.1f} h",
+            battery.evidence,
+        )
+
+
+def _show_sweep(measurement: Measurement) -> None:
+    from edge_deploy_runner.percentiles import latency_estimates
+    from rich.table import Table
+
+    table = Table(title="threads", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("threads", "p50 ms", "p90 ms", "runs"):
+        table.add_column(name, justify="right")
+    for point in measurement.sweep:
+        found = latency_estimates(point.latencies_ns)
+        cells = [f"{e.value:.2f}" if e else "-" for e in (found["p50"], found["p90"])]
+        mark = "*" if point.threads == measurement.spec.threads else ""
+        table.add_row(f"{point.threads}{mark}", *cells, str(len(point.latencies_ns)))
+    table_console().print(table)
+
+
+def _show_operators(measurement: Measurement) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = table_console()
+    total = measurement.operators_sum_ms
+    if measurement.operators and total:
+        timed = sorted(
+            (entry for entry in measurement.operators if entry.ms is not None),
+            key=lambda entry: -(entry.ms or 0.0),
+        )
+        ratio = measurement.operators_ratio or 0.0
+        console.print(
+            f"slowest of {len(measurement.operators)} operators, each run alone (their sum, "
+            f"{milliseconds(total)}, is {ratio:.0%} of p50)",
+            soft_wrap=True,
+        )
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        table.add_column("operator", overflow="ellipsis", no_wrap=True, max_width=56)
+        table.add_column("kind")
+        table.add_column("ms", justify="right")
+        table.add_column("of sum", justify="right")
+        for entry in timed[:_TOP_OPERATORS]:
+            ms = entry.ms or 0.0
+            table.add_row(escape(entry.name), entry.kind, f"{ms:.4f}", f"{ms / total:.0%}")
+        console.print(table)
+    if measurement.operators_note:
+        warn(measurement.operators_note)
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """One line a check, and the verdict."""
+    from rich.markup import escape
+
+    from edge_deploy.junit import sentence
+
+    console = table_console()
+    for check in verdict.checks:
+        style = _MARKS[check.status]
+        console.print(f"[{style}]{check.status:<12}[/] {escape(sentence(check))}", soft_wrap=True)
+    console.print(
+        f"[bold {_MARKS[verdict.status]}]verdict: {verdict.status}[/] "
+        f"{escape(verdict.model)} against {escape(verdict.budget)}",
+        soft_wrap=True,
+    )
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """One row a metric, and what it comes to."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edge_deploy.junit import amount
+
+    console = table_console()
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("metric", "old", "new", "change", "95% interval", "noise", ""):
+        table.add_column(name, justify="left" if name in ("metric", "") else "right")
+    for change in comparison.changes:
+        is_share = change.unit == "share"
+        old, new = (
+            f"{value:.2%}" if is_share else amount(value, change.unit)
+            for value in (change.old, change.new)
+        )
+        ratio = change.ratio
+        shift = "-" if ratio is None else f"{ratio:+.2%}" if is_share else f"{ratio:.3f}x"
+        ends = "-"
+        if change.ci95 is not None and change.ci95[0] != change.ci95[1]:
+            form = "{:+.2%}" if is_share else "{:.3f}"
+            ends = f"{form.format(change.ci95[0])} to {form.format(change.ci95[1])}"
+        words = change.status if change.is_clear else f"{change.status} (cannot tell)"
+        table.add_row(
+            change.metric, old, new, shift, ends, f"{change.noise:.1%}",
+            f"[{_CHANGES[change.status]}]{words}[/]",
+        )  # fmt: skip
+    console.print(table)
+    console.print(
+        f"[bold]{comparison.status}[/]: {escape(comparison.new)} against {escape(comparison.old)}"
+    )
+    for text in comparison.warnings:
+        warn(text)
+
+
+def show_devices(profiles: Sequence[DeviceProfile]) -> None:
+    """One row a device; a ? marks a guess."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("id", "soc", "cores", "idle W", "load W"):
+        table.add_column(name)
+    for profile in profiles:
+        cores = ", ".join(f"{c.cores}x {c.core} {c.max_mhz:.0f} MHz" for c in profile.clusters)
+        facts = profile.facts
+        table.add_row(
+            profile.id, profile.soc, cores, _fact(facts.get("idle_w")), _fact(facts.get("load_w"))
+        )
+    console = table_console()
+    console.print(table)
+    console.print("? a guess, not confirmed at its source; `edge-deploy devices show ID` has all.")
+
+
+def show_device(profile: DeviceProfile) -> None:
+    """Every value of a device with its source."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), title=profile.name, title_justify="left")
+    for name in ("what", "value", "standing", "source"):
+        table.add_column(name, overflow="fold")
+    table.add_row("soc", escape(profile.soc), "", "")
+    source = profile.clusters_source
+    for cluster in profile.clusters:
+        current = cluster.active_ma_per_core
+        power = f", {current[0]:.0f} to {current[1]:.0f} mA a core" if current else ""
+        table.add_row(
+            "cores",
+            f"{cluster.cores}x {escape(cluster.core)} at {cluster.max_mhz:.0f} MHz{power}",
+            source.standing,
+            escape(source.source),
+        )
+    for key, fact in profile.facts.items():
+        table.add_row(key, escape(_value(fact)), fact.standing, escape(fact.source))
+    table_console().print(table)
+
+
+def _fact(fact: Fact | None) -> str:
+    if fact is None:
+        return "unknown"
+    return _value(fact) + ("?" if fact.standing == "guess" else "")
+
+
+def _value(fact: Fact) -> str:
+    value = fact.value
+    if isinstance(value, list):
+        low, high = value
+        return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return str(value)
+
+
+def _estimate(found: Estimate | None, runs: int) -> str:
+    if found is None:
+        return f"needs 299 runs; there are {runs}"
+    if found.low is None or found.high is None:
+        return f"{milliseconds(found.value)}  (too few runs for an interval)"
+    return f"{milliseconds(found.value)}  [{milliseconds(found.low)} to {milliseconds(found.high)}]"
+
+
+def milliseconds(ms: float) -> str:
+    """A time with two decimals or more; microseconds below a tenth of a millisecond."""
+    if ms < 0.1:
+        return f"{ms * 1000:.2f} \u00b5s"
+    return f"{ms:.2f} ms" if ms >= 1 else f"{ms:.3f} ms"
+
+
+def _range(low: float | None, high: float | None, unit: str) -> str:
+    if low is None or high is None or low == high:
+        return ""
+    return f"  [{low:.3g} to {high:.3g} {unit}]"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,128 @@
+"""`edge-deploy profile`: measure a model, and hold it against a budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import json_option
+
+
+@click.command("profile")
+@click.argument("model", metavar="MODEL")
+@click.option(
+    "--device",
+    default="local",
+    show_default=True,
+    metavar="local|ssh://USER@HOST[:PORT]|android[:SERIAL]|ID",
+    help="Where to measure.",
+)
+@click.option("--threads", metavar="N|sweep", help="Threads; sweep tries 1 to all cores in turn.")
+@click.option(
+    "--delegate",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="auto (XNNPACK where it helps), xnnpack (an error where it takes nothing), or none.",
+)
+@click.option("--runs", type=int, metavar="N", help="Fewest timed runs (50; p99 needs 299).")
+@click.option("--seconds", type=float, metavar="S", help="Shortest time of timed runs (2).")
+@click.option("--sustained", type=float, metavar="S", help="Run on for S seconds; shows heat.")
+@click.option("--rate", metavar="1/s", help="How often it will run; with --battery.")
+@click.option("--battery", metavar="5000mAh@3.85V", help="What it will run on.")
+@click.option("--watts", metavar="IDLE:LOAD", help="Power that you measured, in watts.")
+@click.option("--power-profile", metavar="ID", help="Use the power model of a known device.")
+@click.option("--no-operators", is_flag=True, help="Skip the table of operators.")
+@click.option("-o", "--output", metavar="FILE", help="Write the measurement (JSON).")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--budget", "budget_file", metavar="FILE", help="Judge by this budget (TOML).")
+@click.option("--accuracy", "accuracy_file", metavar="FILE", help="What evaluate --json printed.")
+@click.option("--junit", "junit_file", metavar="FILE", help="Write the verdict as JUnit XML.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, *, model: str, device: str, threads: str | None, delegate: str,
+    runs: int | None, seconds: float | None, sustained: float | None, rate: str | None,
+    battery: str | None, watts: str | None, power_profile: str | None, no_operators: bool,
+    output: str | None, force: bool, budget_file: str | None, accuracy_file: str | None,
+    junit_file: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Measure load time, latency, memory, operators and energy of a .tflite MODEL.
+
+    With --budget the exit code is 1 where the gate does not pass. Figures carry their evidence:
+    measured, simulated, predicted, user or unknown.
+    """
+    from edge_deploy_runner.errors import UsageError
+    from edge_deploy_runner.output import check_free, write_json
+    from edge_deploy_runner.records import RunSpec, read_json_object
+
+    from edge_deploy.budget import read_budget
+    from edge_deploy.catalogue import device_profile
+    from edge_deploy.energy import Battery, user_power
+    from edge_deploy.judging import judge
+    from edge_deploy.profiling import profile
+    from edge_deploy.units import parse_battery, parse_rate_hz, parse_watts_pair
+
+    from . import measurement_view
+    from .rendering import emit_json, note, progress_bar
+
+    if budget_file is None and (accuracy_file or junit_file):
+        option = "--accuracy" if accuracy_file else "--junit"
+        raise UsageError(f"{option} belongs to a verdict; give --budget as well")
+    if watts and power_profile:
+        raise UsageError("--watts and --power-profile exclude each other; give one")
+    if rate and not battery and not power_profile:
+        raise UsageError("--rate needs a battery; add --battery, as in --battery 5000mAh@3.85V")
+    # Whatever can be wrong on the command line is, before minutes of measuring.
+    budget = read_budget(budget_file) if budget_file else None
+    accuracy = read_json_object(accuracy_file) if accuracy_file else None
+    for path in (output, junit_file):
+        if path:
+            check_free(path, force)
+    given: dict[str, Any] = {
+        "min_runs": runs, "min_seconds": seconds, "sustained_seconds": sustained,
+    }  # fmt: skip
+    options = {key: value for key, value in given.items() if value is not None}
+    spec = RunSpec(delegate=delegate, **options)
+    with progress_bar() as report:
+        measurement = profile(
+            model,
+            device=device,
+            threads=_threads(threads),
+            delegate=delegate,
+            operators=not no_operators,
+            rate_hz=parse_rate_hz(rate, "--rate") if rate else None,
+            battery=Battery(*parse_battery(battery, "--battery")) if battery else None,
+            power=user_power(*parse_watts_pair(watts)) if watts else None,
+            device_profile=device_profile(power_profile) if power_profile else None,
+            spec=spec,
+            on_progress=report,
+        )
+    verdict = judge(measurement, budget, accuracy) if budget else None
+    document = measurement.to_json()
+    if verdict is not None:
+        document["verdict"] = verdict.to_json()
+    if output:
+        write_json(output, document, force)
+        note(f"measurement written to {output}")
+    if verdict is not None and junit_file:
+        measurement_view.write_junit(verdict, junit_file, force)
+    if as_json:
+        emit_json(document)
+    else:
+        measurement_view.show_measurement(measurement)
+        if verdict is not None:
+            measurement_view.show_verdict(verdict)
+    if verdict is not None and not verdict.passed:
+        ctx.exit(1)
+
+
+def _threads(text: str | None) -> Any:
+    from edge_deploy_runner.errors import UsageError
+
+    if text is None or text == "sweep":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--threads is {text!r}; write a number from 1 up, or sweep")
+    return int(text)

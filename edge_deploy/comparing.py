@@ -1,0 +1,314 @@
+"""Has it got worse? Two models, two measurements or two accuracies held against each other.
+
+A metric is "worse" or "better" only where the whole interval of the change lies beyond the noise
+floor; everything else is "same", and `is_clear` says whether the interval could tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.interpreter import default_threads
+from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.percentiles import Estimate, ratio_interval
+from edge_deploy_runner.progress import Progress, silent
+from edge_deploy_runner.records import (
+    FORMAT,
+    Measurement,
+    Reader,
+    RunSpec,
+    read_json_object,
+)
+
+from .bench_process import baseline_memory_bytes, start_run
+from .profiling import input_ranges
+
+DEFAULT_NOISE = 0.03
+# A file's size is exact; metadata and padding make this much of it.
+SIZE_NOISE = 0.005
+# Resident sets move by pages and by how the allocator rounds.
+MEMORY_NOISE = 0.05
+PAIRS = 15
+_BLOCK_SECONDS = 0.08
+
+
+@dataclass(frozen=True)
+class Change:
+    """One metric, old and new, in `unit`.
+
+    `ratio` is new over old and `ci95` its interval; for shares (`unit` "share") both are
+    differences, new minus old. `noise` is the floor that the change must exceed.
+    """
+
+    metric: str
+    unit: str
+    old: float
+    new: float
+    ratio: float | None
+    ci95: tuple[float, float] | None
+    noise: float
+    status: str
+    is_clear: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "ci95": list(self.ci95) if self.ci95 else None}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All changes; its status is "worse" if any is, else "better" if any is, else "same"."""
+
+    kind: str
+    old: str
+    new: str
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """The worst of the changes."""
+        found = {change.status for change in self.changes}
+        return "worse" if "worse" in found else "better" if "better" in found else "same"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "format": "edge-deploy comparison",
+            "version": 1,
+            "kind": self.kind,
+            "old": self.old,
+            "new": self.new,
+            "status": self.status,
+            "changes": [change.to_json() for change in self.changes],
+            "warnings": list(self.warnings),
+        }
+
+
+def diff(
+    old: str | os.PathLike[str],
+    new: str | os.PathLike[str],
+    *,
+    noise: float = DEFAULT_NOISE,
+    threads: int | None = None,
+    delegate: str = "auto",
+    on_progress: Progress = silent,
+) -> Comparison:
+    """Compare two `.tflite` models, two measurement files or two accuracy files.
+
+    Models are run in turn, block by block, and compared as ratios. `noise` is the share of change
+    in latency that counts as none. Raises `BadInputError` for files that cannot be compared.
+    """
+    if not math.isfinite(noise) or not 0 <= noise < 1:
+        raise BadInputError(f"the noise floor is {noise}; write a share from 0 to below 1")
+    kinds = [_kind(Path(path)) for path in (old, new)]
+    if kinds[0] != kinds[1]:
+        raise BadInputError(
+            f"{Path(old).name} is {_article(kinds[0])} and {Path(new).name} {_article(kinds[1])}; "
+            "compare two of a kind"
+        )
+    names = (Path(old).name, Path(new).name)
+    if kinds[0] == "model":
+        return compare_models(
+            Path(old),
+            Path(new),
+            noise=noise,
+            threads=threads,
+            delegate=delegate,
+            on_progress=on_progress,
+        )
+    documents = [read_json_object(path) for path in (old, new)]
+    if kinds[0] == "accuracy":
+        return compare_accuracies(documents[0], documents[1], names)
+    found = [
+        Measurement.from_json(document, name)
+        for document, name in zip(documents, names, strict=True)
+    ]
+    return compare_measurements(found[0], found[1], noise, names)
+
+
+def _kind(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(64).lstrip()
+    except OSError:
+        start = b""
+    if not start.startswith(b"{"):
+        ModelFile.open(path)  # says what is wrong with the file, if anything
+        return "model"
+    document = read_json_object(path)
+    if document.get("format") == FORMAT:
+        return "measurement"
+    if "top1" in document and "samples" in document:
+        return "accuracy"
+    raise BadInputError(
+        f"{path.name} is neither a measurement (`edge-deploy profile -o`) nor an accuracy "
+        "(`edge-deploy evaluate --json`)"
+    )
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind == "accuracy" else f"a {kind}"
+
+
+def compare_models(
+    old: Path, new: Path, *, noise: float = DEFAULT_NOISE, threads: int | None = None,
+    delegate: str = "auto", on_progress: Progress = silent,
+) -> Comparison:  # fmt: skip
+    """Size, latency and peak memory of two models, latencies taken in interleaved blocks."""
+    files = [ModelFile.open(path) for path in (old, new)]
+    changes = [exact_change("size", "bytes", len(files[0].data), len(files[1].data), SIZE_NOISE)]
+    spec = RunSpec(threads=threads or default_threads(), delegate=delegate)
+    warnings = []
+    medians: tuple[list[float], list[float]] = ([], [])
+    memory: list[int | None] = [None, None]
+    with contextlib.ExitStack() as stack:
+        children = [
+            stack.enter_context(start_run(path, spec, input_ranges(file)))
+            for path, file in zip((old, new), files, strict=True)
+        ]
+        summaries = [child.answer() for child in children]
+        for number in range(PAIRS):
+            on_progress("timing both in turn", number, PAIRS)
+            for side in (0, 1) if number % 2 == 0 else (1, 0):
+                answer = children[side].block(5, _BLOCK_SECONDS, discard=1)
+                medians[side].append(float(np.median(answer["latencies_ns"])) / 1e6)
+                memory[side] = answer["memory_bytes"]
+        on_progress("timing both in turn", PAIRS, PAIRS)
+    used = [summary["delegate"]["used"] for summary in summaries]
+    if used[0] != used[1]:
+        warnings.append(f"the delegates differ: {used[0]} and {used[1]}")
+    ratio = ratio_interval([b / a for a, b in zip(*medians, strict=True)])
+    changes.append(
+        _ratio_change(
+            "latency_p50", float(np.median(medians[0])), float(np.median(medians[1])),
+            ratio, noise,
+        )
+    )  # fmt: skip
+    base = baseline_memory_bytes()
+    if memory[0] is not None and memory[1] is not None and base is not None:
+        changes.append(
+            exact_change("peak_memory", "bytes", memory[0] - base, memory[1] - base, MEMORY_NOISE)
+        )
+    return Comparison("model", old.name, new.name, tuple(changes), tuple(warnings))
+
+
+def compare_measurements(
+    old: Measurement,
+    new: Measurement,
+    noise: float = DEFAULT_NOISE,
+    names: tuple[str, str] = ("old", "new"),
+) -> Comparison:
+    """Two measurements of one device: ratios of percentiles, their intervals combined.
+
+    Raises `BadInputError` for measurements of two devices.
+    """
+    devices = [(m.device.get("id"), m.device.get("cpu_model"), m.evidence) for m in (old, new)]
+    if devices[0] != devices[1]:
+        raise BadInputError(
+            f"{names[0]} was made on {devices[0][0]} ({devices[0][1] or 'unknown CPU'}, "
+            f"{devices[0][2]}) and {names[1]} on {devices[1][0]} ({devices[1][1] or 'unknown CPU'}"
+            f", {devices[1][2]}); compare measurements of one device"
+        )
+    warnings = []
+    for what, first, second in (
+        ("threads", old.spec.threads, new.spec.threads),
+        ("delegates", old.delegate.used, new.delegate.used),
+        ("runtimes", old.runtime, new.runtime),
+        ("governors", old.telemetry_after.governor, new.telemetry_after.governor),
+    ):
+        if first != second:
+            warnings.append(f"the {what} differ: {_words(first)} and {_words(second)}")
+    changes = [
+        exact_change("size", "bytes", old.model.size_bytes, new.model.size_bytes, SIZE_NOISE)
+    ]
+    estimates = (old.latency(), new.latency())
+    for name in ("p50", "p90"):
+        a, b = estimates[0][name], estimates[1][name]
+        if a is not None and b is not None:
+            low = b.low / a.high if b.low is not None and a.high is not None else None
+            high = b.high / a.low if b.high is not None and a.low is not None else None
+            ratio = Estimate(b.value / a.value, low, high)
+            changes.append(_ratio_change(f"latency_{name}", a.value, b.value, ratio, noise))
+    if old.peak_memory_bytes and new.peak_memory_bytes:
+        changes.append(
+            exact_change(
+                "peak_memory", "bytes", old.peak_memory_bytes, new.peak_memory_bytes, MEMORY_NOISE
+            )
+        )
+    return Comparison("measurement", names[0], names[1], tuple(changes), tuple(warnings))
+
+
+def _words(value: object) -> str:
+    return " ".join(str(v) for v in value.values()) if isinstance(value, dict) else str(value)
+
+
+def compare_accuracies(
+    old: Mapping[str, Any], new: Mapping[str, Any], names: tuple[str, str] = ("old", "new")
+) -> Comparison:
+    """Two documents of `evaluate`: top-1 and top-5 differences with their 95% intervals.
+
+    The interval takes the two as independent; on the same images it is wider than the paired one
+    of `evaluate --reference`, and so calls fewer things worse.
+    """
+    changes = []
+    samples = [Reader(d, n).integer("samples") for d, n in zip((old, new), names, strict=True)]
+    if 0 in samples:
+        raise BadInputError("an accuracy of 0 samples cannot be compared; evaluate on some images")
+    for key in ("top1", "top5"):
+        if old.get(key) is None or new.get(key) is None:
+            continue
+        a, b = (
+            Reader(d, n).number(key, largest=1.0) for d, n in zip((old, new), names, strict=True)
+        )
+        spread = 1.96 * math.sqrt(_share_variance(a, samples[0]) + _share_variance(b, samples[1]))
+        ends = (b - a - spread, b - a + spread)
+        status = "worse" if ends[1] < 0 else "better" if ends[0] > 0 else "same"
+        changes.append(
+            Change(key, "share", a, b, b - a, ends, spread, status, is_clear=status != "same")
+        )
+    warnings = () if samples[0] == samples[1] else (
+        f"the numbers of samples differ: {samples[0]} and {samples[1]}",
+    )  # fmt: skip
+    return Comparison("accuracy", names[0], names[1], tuple(changes), warnings)
+
+
+def _share_variance(share: float, samples: int) -> float:
+    # Two successes and two failures added (Agresti and Coull): no zero width at 0 or 1.
+    adjusted = (share * samples + 2) / (samples + 4)
+    return adjusted * (1 - adjusted) / (samples + 4)
+
+
+def exact_change(metric: str, unit: str, old: float, new: float, noise: float) -> Change:
+    """The change of a figure that has no spread of its own."""
+    ratio = new / old if old > 0 else None
+    if ratio is None:
+        status = "same" if new <= 0 else "worse"
+        return Change(metric, unit, float(old), float(new), None, None, noise, status, True)
+    status = _status(ratio, ratio, noise)
+    return Change(metric, unit, float(old), float(new), ratio, (ratio, ratio), noise, status, True)
+
+
+def _ratio_change(metric: str, old: float, new: float, ratio: Estimate, noise: float) -> Change:
+    if ratio.low is None or ratio.high is None:
+        return Change(metric, "ms", old, new, ratio.value, None, noise, "same", is_clear=False)
+    status = _status(ratio.low, ratio.high, noise)
+    inside = ratio.high <= 1 + noise and ratio.low >= 1 / (1 + noise)
+    return Change(
+        metric, "ms", old, new, ratio.value, (ratio.low, ratio.high), noise, status,
+        is_clear=inside or status != "same",
+    )  # fmt: skip
+
+
+def _status(low: float, high: float, noise: float) -> str:
+    if low > 1 + noise:
+        return "worse"
+    return "better" if high < 1 / (1 + noise) else "same"

@@ -1,0 +1,181 @@
+"""Energy of one inference and what it costs a battery: pure functions over power and time.
+
+Two figures are kept apart: marginal, what an inference adds to an idle device,
+(P_load - P_idle) * t, and gross, P_load * t. A load power that is stated for all cores is spread
+over them evenly, which is an assumption and not a measurement.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.records import BatteryUse, Energy
+
+# What a 5 V converter leaves of a cell's energy (0.80 to 0.90 is published).
+CONVERTER_EFFICIENCY = 0.85
+
+
+@dataclass(frozen=True)
+class Battery:
+    """A battery: what it holds, and the share of it that reaches the device."""
+
+    capacity_mah: float
+    voltage_v: float
+    efficiency: float = CONVERTER_EFFICIENCY
+
+    def __post_init__(self) -> None:
+        for name in ("capacity_mah", "voltage_v", "efficiency"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value <= 0:
+                raise BadInputError(f"a battery's {name} is {value}; it must be greater than 0")
+        if self.efficiency > 1:
+            raise BadInputError(f"a battery's efficiency is {self.efficiency}; it is at most 1")
+
+    @property
+    def energy_j(self) -> float:
+        """Joules that reach the device."""
+        return self.capacity_mah / 1000 * self.voltage_v * 3600 * self.efficiency
+
+
+@dataclass(frozen=True)
+class PowerDraw:
+    """Power at idle and above it under a load of so many threads, in watts, low to high.
+
+    Idle is None where no source states it; then gross figures are unknown.
+    """
+
+    marginal_w: tuple[float, float]
+    idle_w: tuple[float, float] | None
+    evidence: str
+    source: str
+
+
+def user_power(idle_w: float, load_w: float) -> PowerDraw:
+    """What the user measured: idle, and while the model runs."""
+    return PowerDraw((load_w - idle_w,) * 2, (idle_w, idle_w), "user", "--watts")
+
+
+def scaled_load(
+    idle_w: tuple[float, float], load_w: tuple[float, float], busy_cores: int, cores: int
+) -> tuple[float, float]:
+    """Marginal power of some busy cores from the power with all of them busy, low to high.
+
+    Low is the least load above the highest idle, but never below 0.
+    """
+    share = min(1.0, busy_cores / max(1, cores))
+    low = max(0.0, load_w[0] - idle_w[1]) * share
+    return low, max(low, (load_w[1] - idle_w[0]) * share)
+
+
+def predicted_energy(draw: PowerDraw, latency_ms: float) -> Energy:
+    """Energy of one inference of `latency_ms` from a power draw; the value is the middle."""
+    marginal = [watts * latency_ms for watts in draw.marginal_w]  # W * ms = mJ
+    energy = Energy(
+        evidence=draw.evidence,
+        mj_per_inference=sum(marginal) / 2,
+        low=marginal[0],
+        high=marginal[1],
+        source=draw.source,
+    )
+    if draw.idle_w is None:
+        return replace(energy, reason="the idle power is not known, so gross energy is not either")
+    idle_w = sum(draw.idle_w) / 2
+    gross = [(extra + idle) * latency_ms for extra, idle in zip(
+        draw.marginal_w, draw.idle_w, strict=True)]  # fmt: skip
+    return replace(
+        energy,
+        gross_mj_per_inference=sum(gross) / 2,
+        gross_low=gross[0],
+        gross_high=gross[1],
+        idle_w=idle_w,
+        load_w=idle_w + sum(draw.marginal_w) / 2,
+    )
+
+
+@dataclass(frozen=True)
+class CounterSlice:
+    """What an energy counter counted over some time, and the inferences run in it."""
+
+    energy_uj: int
+    seconds: float
+    runs: int = 0
+
+
+def counted_uj(before: int, after: int, range_uj: int | None) -> int | None:
+    """Difference of two readings of a counter that wraps at `range_uj`; None where unknown."""
+    if after >= before:
+        return after - before
+    return None if range_uj is None else after + range_uj - before
+
+
+def measured_energy(pairs: list[tuple[CounterSlice, CounterSlice]]) -> Energy:
+    """Energy from (idle, load) slices of a machine's counter: the median pair, and the extremes.
+
+    A pair whose marginal energy is not above 0 says that the noise is larger than the model.
+    """
+    if not pairs:
+        return Energy("unknown", reason="the energy counter gave no reading")
+    marginal, gross, idle_watts, load_watts = [], [], [], []
+    for idle, load in pairs:
+        idle_w = idle.energy_uj / 1e6 / idle.seconds
+        idle_watts.append(idle_w)
+        load_watts.append(load.energy_uj / 1e6 / load.seconds)
+        gross.append(load.energy_uj / 1e3 / load.runs)
+        marginal.append((load.energy_uj / 1e6 - idle_w * load.seconds) * 1e3 / load.runs)
+    middle = sorted(marginal)[len(marginal) // 2]
+    if middle <= 0:
+        return Energy(
+            "unknown",
+            reason="the energy counter shows no more power under load than at idle; "
+            "stop other programs and measure again",
+        )
+    return Energy(
+        evidence="measured",
+        mj_per_inference=middle,
+        low=min(marginal),
+        high=max(marginal),
+        gross_mj_per_inference=sorted(gross)[len(gross) // 2],
+        gross_low=min(gross),
+        gross_high=max(gross),
+        idle_w=sorted(idle_watts)[len(idle_watts) // 2],
+        load_w=sorted(load_watts)[len(load_watts) // 2],
+        source="RAPL package counter (the CPU package, not the whole machine)",
+    )
+
+
+def battery_use(
+    battery: Battery, energy: Energy, latency_ms: float, rate_hz: float | None = None,
+) -> BatteryUse:  # fmt: skip
+    """What the inferences cost a battery: P = P_idle + marginal energy * rate.
+
+    Raises `BadInputError` where the rate is higher than one inference after the other allows.
+    """
+    use = BatteryUse(
+        capacity_mah=battery.capacity_mah,
+        voltage_v=battery.voltage_v,
+        efficiency=battery.efficiency,
+        evidence=energy.evidence,
+        rate_hz=rate_hz,
+    )
+    if rate_hz is not None and rate_hz * latency_ms > 1000:
+        raise BadInputError(
+            f"{rate_hz:g} inferences a second cannot be done: one takes {latency_ms:.2f} ms, so at "
+            f"most {1000 / latency_ms:.2f} a second fit; ask for a lower rate"
+        )
+    if energy.mj_per_inference is None:
+        return use
+    use = replace(use, percent_per_1000=energy.mj_per_inference / battery.energy_j * 100)
+    if energy.idle_w is None:
+        return use
+    hours = battery.energy_j / 3600
+    marginal_w = energy.mj_per_inference / latency_ms
+    return replace(
+        use,
+        hours_idle=hours / energy.idle_w if energy.idle_w > 0 else None,
+        hours_continuous=hours / (energy.idle_w + marginal_w),
+        hours_at_rate=None
+        if rate_hz is None
+        else hours / (energy.idle_w + energy.mj_per_inference / 1000 * rate_hz),
+    )

@@ -1,0 +1,356 @@
+"""Holding measurements and an accuracy against a budget: one check per limit.
+
+A check passes only on evidence that the budget accepts, and only where the whole interval of the
+figure lies on the good side. What was not measured, or cannot be told apart from its limit, never
+passes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.percentiles import wilson_interval
+from edge_deploy_runner.records import Energy, Measurement, Reader
+
+from .accuracy import Accuracy
+from .budget import Budget, Limit
+from .energy import Battery, battery_use
+
+STATUSES = ("pass", "fail", "inconclusive", "unmeasured")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure in the unit of its metric, the interval it may lie in, and its evidence.
+
+    Bounds that are None say that no interval could be given; an exact figure has both equal to
+    its value.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """There is no figure, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit held against one figure. `limit`, `value`, `low`, `high` are in `unit`."""
+
+    metric: str
+    limit: float
+    unit: str
+    is_minimum: bool
+    value: float | None
+    low: float | None
+    high: float | None
+    status: str
+    evidence: str
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All checks of a budget. Its status is the worst: fail, inconclusive, unmeasured, pass."""
+
+    checks: tuple[Check, ...]
+    budget: str
+    model: str = ""
+    model_sha256: str = ""
+    device: str = ""
+    optimize: str | None = None
+
+    @property
+    def status(self) -> str:
+        """ "pass" only where every check passes."""
+        found = {check.status for check in self.checks}
+        for status in ("fail", "inconclusive", "unmeasured"):
+            if status in found:
+                return status
+        return "pass" if self.checks else "unmeasured"
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate opens."""
+        return self.status == "pass"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "format": "edge-deploy verdict",
+            "version": 1,
+            "status": self.status,
+            "budget": self.budget,
+            "model": {"name": self.model, "sha256": self.model_sha256},
+            "device": self.device,
+            "optimize": self.optimize,
+            "checks": [check.to_json() for check in self.checks],
+        }
+
+
+def judge(
+    measurements: Measurement | Sequence[Measurement],
+    budget: Budget,
+    accuracy: Accuracy | Mapping[str, Any] | None = None,
+) -> Verdict:
+    """Hold measurements of one model against a budget; several are judged on the worst of them.
+
+    `accuracy` is what `evaluate` returned, or its JSON document. Raises `BadInputError` for
+    measurements of different models, or an accuracy of another model.
+    """
+    found = [measurements] if isinstance(measurements, Measurement) else list(measurements)
+    if not found:
+        raise BadInputError("there is no measurement to judge; make one with `edge-deploy profile`")
+    first = found[0]
+    for other in found[1:]:
+        if other.model.sha256 != first.model.sha256:
+            raise BadInputError(
+                f"the measurements are of different models ({first.model.name} and "
+                f"{other.model.name}); judge one model at a time"
+            )
+    document = accuracy.to_json() if isinstance(accuracy, Accuracy) else accuracy
+    if document is not None:
+        _check_same_model(document, first)
+    return Verdict(
+        checks=tuple(_judge_limit(limit, found, budget, document) for limit in budget.limits),
+        budget=budget.name,
+        model=first.model.name,
+        model_sha256=first.model.sha256,
+        device=str(first.device.get("id", "")),
+        optimize=budget.optimize,
+    )
+
+
+def _check_same_model(accuracy: Mapping[str, Any], measurement: Measurement) -> None:
+    model = accuracy.get("model")
+    sha256 = model.get("sha256") if isinstance(model, Mapping) else accuracy.get("sha256")
+    if isinstance(sha256, str) and sha256 != measurement.model.sha256:
+        raise BadInputError(
+            f"the accuracy was measured on another model than {measurement.model.name} (its sha256 "
+            "differs); evaluate the model that was profiled"
+        )
+
+
+def _judge_limit(
+    limit: Limit,
+    measurements: list[Measurement],
+    budget: Budget,
+    accuracy: Mapping[str, Any] | None,
+) -> Check:
+    if limit.metric in _ACCURACY:
+        return _check(limit, _ACCURACY[limit.metric](accuracy), budget)
+    figures: list[Figure | Missing] = []
+    for measurement in measurements:
+        ids = (measurement.device.get("id"), measurement.device.get("target"))
+        if budget.device is not None and budget.device not in ids:
+            figures.append(
+                Missing(
+                    f"the budget is for {budget.device} and this was measured on "
+                    f"{measurement.device.get('id')}"
+                )
+            )
+        else:
+            figures.append(_figure(limit.metric, measurement, budget))
+    checks = [_check(limit, figure, budget) for figure in figures]
+    order = ("fail", "unmeasured", "inconclusive", "pass")
+    return min(
+        checks,
+        key=lambda check: (order.index(check.status), -_badness(check)),
+    )
+
+
+def _badness(check: Check) -> float:
+    if check.value is None:
+        return -math.inf
+    return -check.value if check.is_minimum else check.value
+
+
+def _check(limit: Limit, figure: Figure | Missing, budget: Budget) -> Check:
+    def result(status: str, reason: str = "") -> Check:
+        known = figure if isinstance(figure, Figure) else None
+        return Check(
+            metric=limit.metric,
+            limit=limit.bound,
+            unit=limit.unit,
+            is_minimum=limit.is_minimum,
+            value=known.value if known else None,
+            low=known.low if known else None,
+            high=known.high if known else None,
+            status=status,
+            evidence=known.evidence if known else "unknown",
+            reason=reason,
+        )
+
+    if isinstance(figure, Missing):
+        return result("unmeasured", figure.reason)
+    allowed = ("measured", "user", *budget.allow, *limit.allow)
+    if figure.evidence not in allowed:
+        return result(
+            "unmeasured",
+            f"the figure is {figure.evidence}, which the budget does not accept (allow = "
+            f'["{figure.evidence}"] would)',
+        )
+    if figure.low is None or figure.high is None:
+        return result("inconclusive", "too few runs for an interval")
+    good, bad = (figure.low, figure.high) if limit.is_minimum else (figure.high, figure.low)
+    sign = -1 if limit.is_minimum else 1
+    if sign * good <= sign * limit.bound:
+        return result("pass")
+    # A prediction is judged on the far end of its interval: there is no second run to settle it.
+    if sign * bad > sign * limit.bound or figure.evidence == "predicted":
+        return result("fail")
+    return result("inconclusive", "the limit lies inside the 95% interval; measure longer")
+
+
+def _exact(value: float | None, evidence: str, what: str) -> Figure | Missing:
+    if value is None:
+        return Missing(f"{what} is not known on this system")
+    return Figure(value, value, value, evidence)
+
+
+def _figure(metric: str, measurement: Measurement, budget: Budget) -> Figure | Missing:
+    evidence = measurement.evidence
+    if metric == "size":  # the same on every device
+        return _exact(float(measurement.model.size_bytes), "measured", "the size")
+    if metric.startswith("latency_"):
+        found = measurement.latency()[metric.removeprefix("latency_")]
+        if found is None:
+            runs = len(measurement.latencies_ns)
+            return Missing(f"p99 needs 299 runs and there are {runs}; profile with --runs 299")
+        return Figure(found.value, found.low, found.high, evidence)
+    if metric == "first_inference":
+        return _exact(measurement.first_inference_ms, evidence, "the first inference")
+    if metric == "load":
+        return _exact(measurement.load_ms, evidence, "the load time")
+    if metric == "peak_memory":
+        peak = measurement.peak_memory_bytes
+        return _exact(None if peak is None else float(peak), evidence, "the peak memory")
+    energy = _chosen_energy(measurement.energy, budget.gross)
+    if energy.mj_per_inference is None:
+        return Missing(energy.reason or "the energy is not known")
+    if metric == "energy_per_inference":
+        return _energy_figure(energy)
+    return _battery_figure(metric, measurement, energy, budget)
+
+
+def _chosen_energy(energy: Energy, gross: bool) -> Energy:
+    if not gross:
+        return energy
+    return Energy(
+        energy.evidence,
+        energy.gross_mj_per_inference,
+        energy.gross_low,
+        energy.gross_high,
+        idle_w=energy.idle_w,
+        load_w=energy.load_w,
+        reason=energy.reason or "the idle power is not known, so gross energy is not either",
+    )
+
+
+def _energy_figure(energy: Energy) -> Figure | Missing:
+    value = energy.mj_per_inference
+    if value is None:
+        return Missing(energy.reason)
+    return Figure(
+        value,
+        value if energy.low is None else energy.low,
+        value if energy.high is None else energy.high,
+        energy.evidence,
+    )
+
+
+def _battery_figure(
+    metric: str, measurement: Measurement, energy: Energy, budget: Budget
+) -> Figure | Missing:
+    battery = budget.battery
+    if battery is None and measurement.battery is not None:
+        own = measurement.battery
+        battery = Battery(own.capacity_mah, own.voltage_v, own.efficiency)
+    if battery is None:
+        return Missing("no battery is given; add [battery] to the budget or --battery to profile")
+    p50 = measurement.latency()["p50"]
+    if p50 is None:
+        return Missing("no latency was measured")
+    if metric == "battery_per_1000":
+        figure = _energy_figure(energy)
+        if isinstance(figure, Missing):
+            return figure
+        # 1000 inferences of so many mJ are so many J.
+        value, low, high = (
+            None if mj is None else mj / battery.energy_j * 100
+            for mj in (figure.value, figure.low, figure.high)
+        )
+        assert value is not None
+        return Figure(value, low, high, energy.evidence)
+    # Continuous use counts the idle power once, whatever `gross` says.
+    hours = battery_use(battery, measurement.energy, p50.value).hours_continuous
+    if hours is None or measurement.energy.idle_w is None:
+        return Missing("the idle power is not known, so the hours are not either")
+    ends = []
+    for mj in (measurement.energy.gross_high, measurement.energy.gross_low):
+        ends.append(hours if not mj else battery.energy_j / (mj / p50.value) / 3600)
+    return Figure(hours, min(ends), max(ends), energy.evidence)
+
+
+def _evidence(accuracy: Mapping[str, Any]) -> str:
+    return Reader(accuracy, "the accuracy").text("evidence", "measured")
+
+
+def _drop(accuracy: Mapping[str, Any] | None) -> Figure | Missing:
+    if accuracy is None:
+        return Missing("no accuracy is given; add --accuracy FILE from `edge-deploy evaluate`")
+    if accuracy.get("drop_points") is None:
+        return Missing("the accuracy has no reference; run `edge-deploy evaluate` with --reference")
+    reader = Reader(accuracy, "the accuracy")
+    value = reader.number("drop_points", smallest=-100.0, largest=100.0)
+    ends = accuracy.get("drop_ci95")
+    if ends is None:
+        return Figure(value, None, None, _evidence(accuracy))
+    if not isinstance(ends, list) or len(ends) != 2:
+        raise BadInputError('the accuracy: "drop_ci95" is not a pair [low, high]')
+    low, high = (
+        Reader({"drop_ci95": end}, "the accuracy").number("drop_ci95", smallest=-100.0)
+        for end in ends
+    )
+    if not low <= high:
+        raise BadInputError('the accuracy: "drop_ci95" has its ends the wrong way round')
+    return Figure(value, low, high, _evidence(accuracy))
+
+
+def _share(key: str) -> Callable[[Mapping[str, Any] | None], Figure | Missing]:
+    def read(accuracy: Mapping[str, Any] | None) -> Figure | Missing:
+        if accuracy is None:
+            return Missing("no accuracy is given; add --accuracy FILE from `edge-deploy evaluate`")
+        if accuracy.get(key) is None:
+            return Missing(f"the accuracy has no {key}")
+        reader = Reader(accuracy, "the accuracy")
+        value, samples = reader.number(key, largest=1.0), reader.integer("samples")
+        if samples < 1:
+            raise BadInputError('the accuracy: "samples" is 0: nothing was evaluated')
+        low, high = wilson_interval(value * samples, samples)
+        return Figure(value * 100, low * 100, high * 100, _evidence(accuracy))
+
+    return read
+
+
+_ACCURACY: dict[str, Callable[[Mapping[str, Any] | None], Figure | Missing]] = {
+    "accuracy_drop": _drop,
+    "accuracy_top1": _share("top1"),
+    "accuracy_top5": _share("top5"),
+    "agreement": _share("agreement"),
+}

@@ -1,0 +1,49 @@
+"""Measurements with made-up latencies, for tests of what is computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from edge_deploy_runner.records import (
+    DelegateUse,
+    Measurement,
+    ModelIdentity,
+    OperatorTiming,
+    RunSpec,
+    SweepPoint,
+)
+from edge_deploy_runner.telemetry import Telemetry
+
+
+def made_up(
+    latencies_ms: Sequence[float] = (10.0,) * 300, device: str = "local", **changes: Any
+) -> Measurement:
+    """A measurement of a 3 MB model; `changes` replaces its fields."""
+    latencies = tuple(round(ms * 1e6) for ms in latencies_ms)
+    found = Measurement(
+        model=ModelIdentity("model.tflite", "ab" * 32, 3_000_000),
+        device={"id": device, "target": "local", "cpu_model": "a test CPU"},
+        runtime={"name": "ai_edge_litert", "version": "2.3.0"},
+        spec=RunSpec(threads=2),
+        delegate=DelegateUse("auto", "XNNPACK", 0.75),
+        load_ms=7.5,
+        first_inference_ms=12.0,
+        warm_up_ns=latencies[:5],
+        latencies_ns=latencies,
+        peak_memory_bytes=20_000_000,
+        baseline_memory_bytes=50_000_000,
+        total_memory_bytes=70_000_000,
+        operators=(
+            OperatorTiming("layer0", "CONV_2D", 4.0),
+            OperatorTiming("layer1", "CONV_2D", 5.0),
+            OperatorTiming("answer", "Mystery", None, "a custom operator"),
+        ),
+        sweep=(SweepPoint(1, latencies[:10]), SweepPoint(2, latencies[:10])),
+        telemetry_before=Telemetry(governor="performance"),
+        telemetry_after=Telemetry(governor="performance", temperatures_celsius={"zone0": 41.5}),
+        warnings=("a warning",),
+        created_by={"edge-deploy": "0.1.0"},
+    )
+    return replace(found, **changes)

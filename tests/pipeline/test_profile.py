@@ -1,0 +1,518 @@
+"""Profiling real models in real child processes, and the commands on top."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import small_models
+from edge_deploy_runner import environment
+from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
+from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.records import Measurement, RunSpec, read_measurement
+from edge_deploy_runner.telemetry import Telemetry
+from measurements import made_up
+
+from edge_deploy import profiling
+from edge_deploy.bench_process import BenchProcess, start_run
+from edge_deploy.cli import run
+from edge_deploy.comparing import diff
+from edge_deploy.energy import Battery, user_power
+from edge_deploy.operator_timing import time_operators
+from edge_deploy.profiling import profile, warnings_of
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SHORT = RunSpec(min_runs=30, min_seconds=0.05, warm_up_seconds=0.01)
+FAST = ["--runs", "30", "--seconds", "0.05"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "small.tflite"
+    path.write_bytes(small_models.float_model())
+    return path
+
+
+def key_paths(document: Any, prefix: str = "") -> list[str]:
+    """Every key of a document as a dotted path; lists stand for their first object."""
+    if isinstance(document, list):
+        return key_paths(document[0], f"{prefix}[].") if document else []
+    if not isinstance(document, dict):
+        return []
+    found = []
+    for key, value in document.items():
+        path = f"{prefix.removesuffix('.')}.{key}" if prefix else key
+        found += [path, *key_paths(value, f"{path}.")]
+    return found
+
+
+def check_golden(name: str, document: Any) -> None:
+    """The keys of a document are those of the golden file, in order."""
+    path = GOLDEN / name
+    found = key_paths(document)
+    if os.environ.get("EDGE_DEPLOY_UPDATE_GOLDEN"):
+        path.write_text(json.dumps(found, indent=1) + "\n")
+    assert found == json.loads(path.read_text())
+
+
+def test_a_profile_holds_its_promises(model: Path) -> None:
+    found = profile(model, threads=1, spec=SHORT)
+    assert found.model.size_bytes == model.stat().st_size
+    assert len(found.latencies_ns) >= 30
+    assert all(latency > 0 for latency in found.latencies_ns)
+    assert found.load_ms > 0
+    assert found.first_inference_ms > 0
+    assert found.delegate.used == "XNNPACK"
+    assert found.delegate.operator_share == 1.0
+    assert found.evidence in ("measured", "simulated")
+    assert [entry.kind for entry in found.operators] == [*["CONV_2D"] * 3, "MEAN", "SOFTMAX"]
+    assert all(entry.ms is not None and entry.ms > 0 for entry in found.operators)
+    if sys.platform.startswith("linux"):
+        assert found.total_memory_bytes is not None
+        assert found.baseline_memory_bytes is not None
+        assert found.baseline_memory_bytes > 1e6
+        expected = max(0, found.total_memory_bytes - found.baseline_memory_bytes)
+        assert found.peak_memory_bytes == expected
+
+
+def test_the_json_keys_are_golden_and_come_back(model: Path) -> None:
+    found = profile(
+        model,
+        threads="sweep",
+        spec=replace(SHORT, sustained_seconds=0.2),
+        power=user_power(1, 2),
+        battery=Battery(1000, 3.7),
+        rate_hz=1.0,
+    )
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert Measurement.from_json(document) == found
+    # The machine decides which temperatures there are.
+    for side in ("before", "after"):
+        document["telemetry"][side]["temperatures_celsius"] = None
+    check_golden("profile_keys.json", document)
+
+
+def test_peak_memory_grows_with_the_model(tmp_path: Path) -> None:
+    peaks = []
+    for size in (16, 512):
+        path = tmp_path / f"{size}.tflite"
+        path.write_bytes(small_models.float_model(size))
+        spec = RunSpec(min_runs=2, min_seconds=0.0, warm_up_runs=1, warm_up_seconds=0.0)
+        peaks.append(profile(path, threads=1, operators=False, spec=spec).peak_memory_bytes)
+    if peaks[0] is None or peaks[1] is None:
+        pytest.skip("this system does not tell peak memory")
+    # Two maps of 512 x 512 x 8 floats are alive at once: 16.8 MB.
+    assert peaks[1] - peaks[0] > 16e6
+
+
+def test_a_sweep_keeps_the_fastest(model: Path) -> None:
+    found = profile(model, threads="sweep", operators=False, spec=SHORT)
+    assert [point.threads for point in found.sweep] == list(range(1, len(found.sweep) + 1))
+    chosen = next(point for point in found.sweep if point.threads == found.spec.threads)
+    assert chosen.latencies_ns == found.latencies_ns
+    medians = [made_up([ns / 1e6 for ns in point.latencies_ns]) for point in found.sweep]
+    values = [m.latency()["p50"] for m in medians]
+    best = found.latency()["p50"]
+    assert best is not None
+    assert best.value <= min(v.value for v in values if v) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("build", "used", "share"),
+    [
+        (small_models.int8_model, "XNNPACK", 1.0),
+        (small_models.float16_model, "XNNPACK", 1.0),
+        (small_models.two_input_model, "XNNPACK", 1.0),
+        (small_models.rank_two_model, "XNNPACK", 1.0),
+        (small_models.dynamic_batch_model, "XNNPACK", 1.0),
+        (small_models.undelegated_model, "none", 0.0),
+    ],
+)
+def test_models_of_every_shape(
+    tmp_path: Path, build: Callable[[], bytes], used: str, share: float
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(build())
+    found = profile(path, threads=1, spec=SHORT)
+    assert (found.delegate.used, found.delegate.operator_share) == (used, share)
+    assert all(entry.ms is not None for entry in found.operators)
+    if used == "none":
+        assert any("takes none of the operators" in text for text in found.warnings)
+
+
+def test_without_a_delegate(model: Path) -> None:
+    found = profile(model, threads=1, delegate="none", operators=False, spec=SHORT)
+    assert (found.delegate.asked, found.delegate.used) == ("none", "none")
+    assert found.delegate.operator_share == 0.0
+
+
+def test_asking_for_a_delegate_and_getting_none_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(small_models.undelegated_model())
+    with pytest.raises(DeviceError, match="--delegate none"):
+        profile(path, delegate="xnnpack", spec=SHORT)
+
+
+def test_float16_weights_are_counted_with_their_user(tmp_path: Path) -> None:
+    timings, note = time_operators(ModelFile(small_models.float16_model()), RunSpec())
+    assert [(entry.kind, entry.ms == 0.0) for entry in timings] == [
+        ("DEQUANTIZE", True), ("CONV_2D", False),
+    ]  # fmt: skip
+    assert "constants" in timings[0].reason
+    assert note == ""
+
+
+@pytest.mark.parametrize(
+    ("custom", "reason"), [("Mystery", "custom operator"), ("FlexErf", "TensorFlow")]
+)
+def test_operators_that_cannot_run_are_listed_with_a_reason(custom: str, reason: str) -> None:
+    timings, note = time_operators(ModelFile(small_models.custom_operator_model(custom)), RunSpec())
+    assert [(entry.kind, entry.ms) for entry in timings] == [(custom, None)]
+    assert reason in timings[0].reason
+    assert "1 of 1" in note
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\x89PNG\r\n\x1a\n" + b"x" * 50, b"PK\x03\x04" + b"x" * 50,
+        small_models.float_model()[:2000], b"\x1c\x00\x00\x00TFL3" + b"\xff" * 500,
+        small_models.custom_operator_model(), small_models.custom_operator_model("FlexErf"),
+    ],
+    ids=["empty", "png", "zip", "truncated", "garbage", "custom", "flex"],
+)  # fmt: skip
+def test_bad_models_end_in_one_sentence(
+    tmp_path: Path, data: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.tflite"
+    path.write_bytes(data)
+    out = tmp_path / "m.json"
+    assert run(["profile", str(path), "-o", str(out), "--json", *FAST]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len([line for line in captured.err.splitlines() if line.startswith("Error:")]) == 1
+    assert "bad.tflite" in captured.err
+    assert "Traceback" not in captured.err
+    assert not out.exists()
+
+
+def test_a_missing_model_and_a_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.tflite", tmp_path):
+        with pytest.raises(BadInputError):
+            profile(path)
+
+
+def test_a_crash_of_the_runtime_is_a_sentence(model: Path) -> None:
+    with start_run(model, RunSpec()) as child:
+        child.answer()
+        os.kill(child._child.pid, signal.SIGSEGV)
+        with pytest.raises(BadInputError, match=r"crashed \(signal 11.*small\.tflite"):
+            child.block(1, 0.0)
+
+
+def test_an_unknown_task_is_an_error() -> None:
+    with BenchProcess({"task": "dance"}, "x") as child, pytest.raises(BadInputError):
+        child.answer()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for it")
+def test_the_child_dies_with_its_parent(model: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from edge_deploy.bench_process import start_run\n"
+        "from edge_deploy_runner.records import RunSpec\n"
+        "child = start_run(Path(sys.argv[1]), RunSpec())\nchild.answer()\n"
+        "print(child._child.pid, flush=True)\nchild.block(1, 600.0)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(model)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    number = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        if not _is_running(number):
+            return
+        time.sleep(0.1)
+    os.kill(number, signal.SIGKILL)
+    pytest.fail("the child outlived its parent")
+
+
+def _is_running(number: int) -> bool:
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_one_request_one_answer(model: Path) -> None:
+    request = {
+        "task": "run", "once": True, "model": str(model),
+        "spec": {"threads": 1, "min_runs": 20, "min_seconds": 0.0},
+    }  # fmt: skip
+    answer = subprocess.run(
+        [sys.executable, "-m", "edge_deploy_runner.bench"],
+        input=json.dumps(request), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert len(json.loads(answer.stdout)["latencies_ns"]) == 20
+
+
+def test_profiling_imports_no_tensorflow_in_the_parent(model: Path) -> None:
+    code = (
+        "import sys\nfrom edge_deploy.profiling import profile\n"
+        "from edge_deploy_runner.records import RunSpec\n"
+        "profile(sys.argv[1], spec=RunSpec(min_runs=5, min_seconds=0.0))\n"
+        "print([name for name in ('tensorflow', 'keras', 'torch', 'rich', 'click')"
+        " if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_warnings_name_what_spoils_a_figure() -> None:
+    quiet = made_up([10.0] * 300)
+    assert warnings_of(quiet) == ()
+    cases = [
+        (made_up([10.0, 20.0] * 150), "vary by"),
+        (made_up([10.0] * 100), "p99 needs 299"),
+        (made_up(telemetry_after=Telemetry(governor="ondemand")), "governor is ondemand"),
+        (made_up(telemetry_after=Telemetry(others_cpu_share=0.4)), "other programs used 40%"),
+        (made_up(telemetry_after=Telemetry(throttled=0x1)), "under-voltage"),
+        (
+            made_up(
+                telemetry_before=Telemetry(throttled=0),
+                telemetry_after=Telemetry(throttled=0x40000),
+            ),
+            "throttled during",
+        ),
+        (made_up(telemetry_after=Telemetry(on_battery=True)), "on battery"),
+        (made_up([2000.0] * 30), "only 30 runs"),
+        (made_up(evidence="simulated"), "emulated"),
+    ]
+    for measurement, words in cases:
+        assert any(words in text for text in warnings_of(measurement)), words
+    assert any("75%" in text for text in warnings_of(quiet, integer=True))
+
+
+def test_energy_is_counted_where_there_is_a_counter(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A machine that draws 2 W, and 5 mJ more for every inference.
+    runs = [0]
+    block = BenchProcess.block
+
+    def counted_block(child: BenchProcess, *limits: Any, **options: Any) -> dict[str, Any]:
+        answer = block(child, *limits, **options)
+        runs[0] += len(answer["latencies_ns"])
+        return answer
+
+    monkeypatch.setattr(BenchProcess, "block", counted_block)
+    monkeypatch.setattr(
+        profiling, "read_energy_uj", lambda: int(time.perf_counter() * 2e6 + runs[0] * 5000)
+    )
+    monkeypatch.setattr(profiling, "energy_counter_range_uj", lambda: None)
+    monkeypatch.setattr(profiling, "_ENERGY_SLICE_S", 0.03)
+    found = profile(model, threads=1, operators=False, spec=SHORT)
+    if found.evidence == "simulated":
+        pytest.skip("an emulated machine's counter is not asked")
+    assert found.energy.evidence == "measured"
+    assert found.energy.mj_per_inference == pytest.approx(5.0, rel=0.05)
+    assert found.energy.idle_w == pytest.approx(2.0, rel=0.05)
+
+
+def test_a_pi_is_recognised_and_lends_its_own_power_model(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = replace(
+        environment.describe(), board="Raspberry Pi 4 Model B Rev 1.4", emulated=False
+    )
+    monkeypatch.setattr(environment, "describe", lambda: machine)
+    monkeypatch.setattr(profiling, "read_energy_uj", lambda: None)
+    found = profile(model, threads=4, operators=False, spec=SHORT)
+    assert found.device["id"] == "raspberry-pi-4b"
+    assert found.device["target"] == "local"
+    assert (found.evidence, found.energy.evidence) == ("measured", "predicted")
+    assert "raspberry-pi-4b" in found.energy.source
+    assert not any("power model" in text for text in found.warnings)
+    emulated = replace(machine, emulated=True)
+    monkeypatch.setattr(environment, "describe", lambda: emulated)
+    assert profile(model, operators=False, spec=SHORT).evidence == "simulated"
+
+
+def test_a_child_that_crashes_on_one_operator_costs_only_that_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = BenchProcess.answer
+    asked = [0]
+
+    def crashing(child: BenchProcess, limit_s: float = 60.0) -> dict[str, Any]:
+        asked[0] += 1
+        if asked[0] == 2:
+            child._child.kill()
+            child._child.wait()
+            while child._lines.get() is not None:  # what it answered before
+                pass
+            child._lines.put(None)
+        return answer(child, limit_s)
+
+    monkeypatch.setattr(BenchProcess, "answer", crashing)
+    timings, note = time_operators(ModelFile(small_models.float_model()), RunSpec())
+    assert [entry.ms is None for entry in timings] == [False, True, False, False, False]
+    assert "crashed" in timings[1].reason
+    assert "1 of 5" in note
+
+
+# The commands.
+
+
+BUDGET = '[limits]\nsize = "1 MB"\nlatency_p50 = "1 h"\n'
+
+
+def test_profile_writes_judges_and_prints_one_document(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budget = tmp_path / "budget.toml"
+    budget.write_text(BUDGET)
+    out, junit = tmp_path / "out" / "m.json", tmp_path / "junit.xml"
+    command = [
+        "profile", str(model), *FAST, "--threads", "1", "--json", "-o", str(out),
+        "--budget", str(budget), "--junit", str(junit),
+    ]  # fmt: skip
+    assert run(command) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"]["status"] == "pass"
+    check_golden("verdict_keys.json", document["verdict"])
+    assert json.loads(out.read_text()) == document
+    assert ElementTree.parse(junit).getroot().attrib["failures"] == "0"
+    assert read_measurement(out).model.name == "small.tflite"
+    # Neither file is replaced without leave.
+    before = out.read_bytes()
+    assert run(command) == 7
+    assert out.read_bytes() == before
+    assert run([*command, "--force"]) == 0
+
+
+def test_a_gate_that_does_not_pass_is_exit_1(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budget = tmp_path / "budget.toml"
+    budget.write_text('[limits]\nsize = "10 B"\n')
+    assert run(["profile", str(model), *FAST, "--no-operators", "--budget", str(budget)]) == 1
+    shown = capsys.readouterr().out
+    assert "verdict: fail" in shown
+    assert "measured" in shown
+
+
+def test_judge_and_diff_of_measurements(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budget = tmp_path / "budget.toml"
+    budget.write_text(BUDGET)
+    files = []
+    for number in range(2):
+        files.append(str(tmp_path / f"{number}.json"))
+        assert run(["profile", str(model), *FAST, "--no-operators", "-o", files[-1]]) == 0
+    capsys.readouterr()
+    assert run(["judge", *files, "--budget", str(budget), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "pass"
+    budget.write_text('[limits]\naccuracy_drop = "1 pt"\n')
+    assert run(["judge", *files, "--budget", str(budget)]) == 1
+    assert "unmeasured" in capsys.readouterr().out
+    assert run(["diff", files[0], files[0], "--json"]) == 0
+    check_golden("diff_keys.json", json.loads(capsys.readouterr().out))
+
+
+def test_diff_of_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # 16 times the pixels: no noise hides that.
+    small, large = tmp_path / "small.tflite", tmp_path / "large.tflite"
+    small.write_bytes(small_models.float_model(32))
+    large.write_bytes(small_models.float_model(128))
+    found = diff(small, large, threads=1)
+    change = next(c for c in found.changes if c.metric == "latency_p50")
+    assert change.status == "worse"
+    assert change.ci95 is not None
+    assert change.ratio is not None
+    assert change.ci95[0] <= change.ratio <= change.ci95[1]
+    assert run(["diff", str(small), str(large), "--threads", "1"]) == 1
+    assert "worse" in capsys.readouterr().out
+    assert diff(large, small, threads=1).status == "better"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (["--device", "ssh://pi@host"], 5, "ssh"),
+        (["--device", "android"], 5, "Android"),
+        (["--device", "android:SERIAL"], 5, "Android"),
+        (["--device", "raspberry-pi-4b"], 5, "predicted latency"),
+        (["--device", "raspbery-pi-4b"], 2, "did you mean raspberry-pi-4b"),
+        (["--threads", "many"], 2, "sweep"),
+        (["--threads", "0"], 2, "sweep"),
+        (["--delegate", "gpu"], 2, "auto, xnnpack, none"),
+        (["--runs", "0"], 2, "min_runs"),
+        (["--seconds", "-1"], 2, "min_seconds"),
+        (["--power-profile", "toaster"], 2, "Known devices"),
+        (["--battery", "much"], 3, "5000mAh@3.85V"),
+        (["--watts", "6:2"], 3, "above the idle"),
+        (["--rate", "1/s"], 2, "--battery"),
+        (["--rate", "5 parsecs", "--battery", "1mAh@1V"], 3, "valid units"),
+        (["--junit", "x.xml"], 2, "--budget"),
+        (["--budget", "/nonexistent/b.toml"], 3, "no budget"),
+    ],
+)
+def test_what_is_refused(
+    model: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    named: str,
+) -> None:
+    assert run(["profile", str(model), *FAST, *arguments]) == code
+    captured = capsys.readouterr()
+    assert named in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_a_lent_power_model_is_predicted_and_warned_of(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(
+        ["profile", str(model), *FAST, "--no-operators", "--json", "--power-profile", "pixel-4"]
+    ) == 0  # fmt: skip
+    document = json.loads(capsys.readouterr().out)
+    assert document["energy"]["evidence"] == "predicted"
+    assert document["energy"]["low"] < document["energy"]["mj_per_inference"]
+    assert document["battery"]["capacity_mah"] == 2800
+    assert document["battery"]["hours_continuous"] is None
+    assert any("Pixel 4" in text for text in document["warnings"])
+
+
+def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["devices", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["devices"]
+    assert "raspberry-pi-5" in [entry["id"] for entry in listed]
+    assert run(["devices"]) == 0
+    assert "raspberry-pi-5" in capsys.readouterr().out
+    assert run(["devices", "show", "raspberry-pi-zero-2-w"]) == 0
+    assert "guess" in capsys.readouterr().out
+    assert run(["devices", "show", "toaster"]) == 2
+
+
+def test_unknown_devices_raise_usage_errors(model: Path) -> None:
+    with pytest.raises(UsageError):
+        profile(model, device="toaster")

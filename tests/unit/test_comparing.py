@@ -1,0 +1,116 @@
+"""Better, same or worse, and nothing called worse inside the noise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.records import Measurement, ModelIdentity, RunSpec
+from measurements import made_up
+
+from edge_deploy.comparing import Comparison, compare_accuracies, compare_measurements, diff
+
+
+def noisy(middle_ms: float, count: int = 400, seed: int = 1, **changes: Any) -> Measurement:
+    random = np.random.default_rng(seed)
+    return made_up(list(random.normal(middle_ms, middle_ms * 0.02, count)), **changes)
+
+
+def status(comparison: Comparison, metric: str) -> str:
+    return next(change.status for change in comparison.changes if change.metric == metric)
+
+
+def test_the_same_twice_is_the_same() -> None:
+    found = compare_measurements(noisy(10), noisy(10, seed=2))
+    assert found.status == "same"
+    assert all(change.is_clear for change in found.changes)
+
+
+@pytest.mark.parametrize(("middle", "expected"), [(10.1, "same"), (11.0, "worse"), (9.0, "better")])
+def test_latency_beyond_the_noise(middle: float, expected: str) -> None:
+    found = compare_measurements(noisy(10), noisy(middle, seed=2))
+    assert status(found, "latency_p50") == expected
+    assert found.status == expected
+
+
+def test_a_wider_noise_floor_forgives_more() -> None:
+    assert compare_measurements(noisy(10), noisy(11), noise=0.2).status == "same"
+
+
+def test_too_few_runs_cannot_tell() -> None:
+    found = compare_measurements(noisy(10, count=5), noisy(20, count=5))
+    change = next(c for c in found.changes if c.metric == "latency_p50")
+    assert (change.status, change.is_clear, change.ci95) == ("same", False, None)
+
+
+def test_size_and_memory() -> None:
+    bigger = made_up(model=ModelIdentity("new", "cd" * 32, 4_000_000), peak_memory_bytes=21_500_000)
+    found = compare_measurements(made_up(), bigger)
+    assert status(found, "size") == "worse"
+    assert status(found, "peak_memory") == "worse"
+    slightly = made_up(peak_memory_bytes=20_500_000)
+    assert status(compare_measurements(made_up(), slightly), "peak_memory") == "same"
+
+
+def test_other_settings_are_said() -> None:
+    found = compare_measurements(made_up(), made_up(spec=RunSpec(threads=4)))
+    assert any("threads" in text for text in found.warnings)
+
+
+def test_two_devices_are_refused() -> None:
+    with pytest.raises(BadInputError, match="one device"):
+        compare_measurements(made_up(), made_up(device="raspberry-pi-5"))
+    with pytest.raises(BadInputError, match="one device"):
+        compare_measurements(made_up(), made_up(evidence="simulated"))
+
+
+def accuracy(top1: float, samples: int = 2000, **more: Any) -> dict[str, Any]:
+    return {"samples": samples, "top1": top1, "top5": 0.99, **more}
+
+
+@pytest.mark.parametrize(
+    ("top1", "expected"), [(0.94, "same"), (0.935, "same"), (0.85, "worse"), (0.99, "better")]
+)
+def test_accuracies(top1: float, expected: str) -> None:
+    assert compare_accuracies(accuracy(0.94), accuracy(top1)).status == expected
+
+
+def test_few_samples_prove_nothing() -> None:
+    assert compare_accuracies(accuracy(1.0, 10), accuracy(0.8, 10)).status == "same"
+    with pytest.raises(BadInputError):
+        compare_accuracies(accuracy(1.0, 0), accuracy(1.0, 10))
+
+
+def write(path: Path, document: object) -> Path:
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_files_of_two_kinds_are_refused(tmp_path: Path) -> None:
+    one = write(tmp_path / "m.json", made_up().to_json())
+    two = write(tmp_path / "a.json", accuracy(0.9))
+    with pytest.raises(BadInputError, match="two of a kind"):
+        diff(one, two)
+    assert diff(one, one).kind == "measurement"
+    assert diff(two, two).kind == "accuracy"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"{", b"\x89PNG\r\n\x1a\n", b"[1]"])
+def test_files_that_are_nothing(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError):
+        diff(path, path)
+
+
+def test_missing_files_and_bad_noise(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError):
+        diff(tmp_path / "old", tmp_path / "new")
+    one = write(tmp_path / "m.json", made_up().to_json())
+    for noise in (-0.1, float("nan"), 1.0):
+        with pytest.raises(BadInputError, match="noise"):
+            diff(one, one, noise=noise)

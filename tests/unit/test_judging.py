@@ -1,0 +1,208 @@
+"""Verdicts: what passes, what fails, and what must never pass."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.records import Energy, ModelIdentity
+from measurements import made_up
+
+from edge_deploy.budget import parse_budget
+from edge_deploy.judging import Check, judge
+
+SPREAD = [9.0 + 0.01 * number for number in range(300)]  # p50 10.495, its interval about +-0.17
+
+
+def check(limits: str, before: str = "", accuracy: Any = None, **changes: Any) -> Check:
+    """The one check of a budget of one limit, on a measurement with these changes."""
+    budget = parse_budget(f"{before}\n[limits]\n{limits}")
+    return judge(made_up(**changes), budget, accuracy).checks[0]
+
+
+def test_a_value_at_its_limit_passes() -> None:
+    found = check('size = "3 MB"')
+    assert (found.status, found.value, found.evidence) == ("pass", 3e6, "measured")
+    assert check('size = "2.99 MB"').status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [("11 ms", "pass"), ("10.5 ms", "inconclusive"), ("10 ms", "fail")],
+)
+def test_a_percentile_is_judged_by_its_interval(limit: str, status: str) -> None:
+    assert check(f'latency_p50 = "{limit}"', latencies_ms=SPREAD).status == status
+
+
+def test_too_few_runs_do_not_pass() -> None:
+    assert check('latency_p50 = "1 s"', latencies_ms=[10.0] * 5).status == "inconclusive"
+    assert check('latency_p99 = "1 s"', latencies_ms=[10.0] * 298).status == "unmeasured"
+    assert check('latency_p99 = "1 s"', latencies_ms=[10.0] * 299).status == "pass"
+
+
+def test_other_metrics() -> None:
+    assert check('load = "7.5 ms"').status == "pass"
+    assert check('load = "7 ms"').status == "fail"
+    assert check('first_inference = "11 ms"').status == "fail"
+    assert check('peak_memory = "20 MB"').status == "pass"
+    assert check('peak_memory = "20 MB"', peak_memory_bytes=None).status == "unmeasured"
+
+
+def test_a_budget_for_one_device_does_not_judge_another() -> None:
+    found = check('size = "5 MB"', 'device = "pixel-4"')
+    assert found.status == "unmeasured"
+    assert "pixel-4" in found.reason
+    assert check('size = "5 MB"', 'device = "pixel-4"', device="pixel-4").status == "pass"
+    assert check('size = "5 MB"', 'device = "local"', device="raspberry-pi-5").status == "pass"
+
+
+@pytest.mark.parametrize("evidence", ["simulated", "predicted"])
+def test_other_evidence_needs_leave(evidence: str) -> None:
+    assert check('load = "1 s"', evidence=evidence).status == "unmeasured"
+    assert check('load = "1 s"', f'allow = ["{evidence}"]', evidence=evidence).status == "pass"
+    table = f'load = {{max = "1 s", allow = ["{evidence}"]}}'
+    assert check(table, evidence=evidence).status == "pass"
+    other = "predicted" if evidence == "simulated" else "simulated"
+    assert check('load = "1 s"', f'allow = ["{other}"]', evidence=evidence).status == "unmeasured"
+
+
+def test_unknown_evidence_never_passes() -> None:
+    found = check('load = "1 s"', 'allow = ["simulated", "predicted"]', evidence="unknown")
+    assert found.status == "unmeasured"
+
+
+PREDICTED = Energy("predicted", 10.0, 8.0, 12.0, 20.0, 18.0, 22.0, 1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"), [("12 mJ", "pass"), ("11 mJ", "fail"), ("9 mJ", "fail")]
+)
+def test_a_prediction_is_judged_on_its_far_end(limit: str, status: str) -> None:
+    found = check(f'energy_per_inference = "{limit}"', 'allow = ["predicted"]', energy=PREDICTED)
+    assert found.status == status
+
+
+def test_a_users_power_is_judged_as_it_is() -> None:
+    energy = Energy("user", 10.0, 10.0, 10.0, 20.0, 20.0, 20.0, 1.0, 2.0)
+    assert check('energy_per_inference = "10 mJ"', energy=energy).status == "pass"
+
+
+def test_gross_counts_the_idle_power() -> None:
+    energy = Energy("user", 10.0, 10.0, 10.0, 20.0, 20.0, 20.0, 1.0, 2.0)
+    assert check('energy_per_inference = "15 mJ"', energy=energy).status == "pass"
+    assert check('energy_per_inference = "15 mJ"', "gross = true", energy=energy).status == "fail"
+
+
+def test_unknown_energy_is_unmeasured() -> None:
+    found = check('energy_per_inference = "1 J"', energy=Energy("unknown", reason="no counter"))
+    assert (found.status, found.reason) == ("unmeasured", "no counter")
+
+
+BATTERY = '[battery]\ncapacity = "1000 mAh"\nvoltage = "3.6 V"\nefficiency = "100 %"'
+
+
+def test_battery_figures_use_the_budgets_battery() -> None:
+    # 1000 mAh at 3.6 V are 12960 J; 1000 inferences of 12.96 mJ take 12.96 J: 0.1 %.
+    energy = Energy("user", 12.96, 12.96, 12.96, 22.96, 22.96, 22.96, 1.0, 2.296)
+    found = check('battery_per_1000 = "0.2 %"', BATTERY, energy=energy)
+    assert found.status == "pass"
+    assert found.value == pytest.approx(0.1)
+    hours = check('hours_continuous = "1.5 h"', BATTERY, energy=energy)
+    # 3.6 Wh at 1 W idle and 12.96 mJ every 10 ms, 1.296 W.
+    assert hours.value == pytest.approx(3.6 / 2.296)
+    assert hours.status == "pass"
+    assert check('hours_continuous = "1.6 h"', BATTERY, energy=energy).status == "fail"
+    assert check('battery_per_1000 = "1 %"', energy=energy).status == "unmeasured"
+
+
+def accuracy(**changes: Any) -> dict[str, Any]:
+    return {
+        "samples": 2000, "top1": 0.94, "top5": 0.99, "reference": {"top1": 0.945},
+        "drop_points": 0.5, "drop_ci95": [0.1, 0.9], "agreement": 0.98, **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [
+        ("0.9 pt", "pass"),
+        ("0.6 pt", "inconclusive"),
+        ("0.4 pt", "inconclusive"),
+        ("0.05 pt", "fail"),
+    ],
+)
+def test_accuracy_drop_is_judged_by_its_interval(limit: str, status: str) -> None:
+    assert check(f'accuracy_drop = "{limit}"', accuracy=accuracy()).status == status
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"), [("92 %", "pass"), ("94 %", "inconclusive"), ("96 %", "fail")]
+)
+def test_top1_is_a_minimum(limit: str, status: str) -> None:
+    assert check(f'accuracy_top1 = "{limit}"', accuracy=accuracy()).status == status
+
+
+def test_no_accuracy_is_unmeasured() -> None:
+    assert check('accuracy_drop = "1 pt"').status == "unmeasured"
+    assert check('accuracy_top1 = "1 %"').status == "unmeasured"
+    no_reference = accuracy(drop_points=None, drop_ci95=None)
+    assert check('accuracy_drop = "1 pt"', accuracy=no_reference).status == "unmeasured"
+    assert check('agreement = "1 %"', accuracy=accuracy(agreement=None)).status == "unmeasured"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"drop_points": float("nan")}, {"drop_ci95": [1.0]}, {"drop_ci95": [0.9, 0.1]},
+        {"drop_ci95": "wide"}, {"drop_points": "little"},
+    ],
+)  # fmt: skip
+def test_an_accuracy_that_makes_no_sense(changes: dict[str, Any]) -> None:
+    with pytest.raises(BadInputError):
+        check('accuracy_drop = "1 pt"', accuracy=accuracy(**changes))
+
+
+def test_an_accuracy_of_unknown_evidence_does_not_pass() -> None:
+    found = check('accuracy_drop = "5 pt"', accuracy=accuracy(evidence="unknown"))
+    assert found.status == "unmeasured"
+
+
+def test_an_accuracy_of_another_model_is_refused() -> None:
+    budget = parse_budget('[limits]\nsize = "5 MB"')
+    with pytest.raises(BadInputError, match="another model"):
+        judge(made_up(), budget, accuracy(model={"sha256": "cd" * 32}))
+    assert judge(made_up(), budget, accuracy(model={"sha256": "ab" * 32})).passed
+
+
+def test_several_measurements_are_judged_on_the_worst() -> None:
+    budget = parse_budget('[limits]\nlatency_p50 = "15 ms"\nload = "8 ms"')
+    fast, slow = made_up([10.0] * 300), made_up([20.0] * 300, load_ms=1.0)
+    for order in itertools.permutations((fast, slow)):
+        verdict = judge(order, budget)
+        assert [c.status for c in verdict.checks] == ["fail", "pass"]
+        assert [c.value for c in verdict.checks] == [20.0, 7.5]
+
+
+def test_different_models_are_refused() -> None:
+    other = made_up(model=ModelIdentity("other.tflite", "cd" * 32, 1))
+    with pytest.raises(BadInputError, match="different models"):
+        judge([made_up(), other], parse_budget('[limits]\nsize = "5 MB"'))
+    with pytest.raises(BadInputError, match="no measurement"):
+        judge([], parse_budget('[limits]\nsize = "5 MB"'))
+
+
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [
+        (['size = "5 MB"'], "pass"),
+        (['size = "5 MB"', 'accuracy_drop = "1 pt"'], "unmeasured"),
+        (['size = "5 MB"', 'latency_p50 = "10.5 ms"', 'accuracy_drop = "1 pt"'], "inconclusive"),
+        (['size = "1 MB"', 'latency_p50 = "10.5 ms"', 'accuracy_drop = "1 pt"'], "fail"),
+    ],
+)
+def test_the_verdict_is_its_worst_check(limits: list[str], status: str) -> None:
+    verdict = judge(made_up(SPREAD), parse_budget("[limits]\n" + "\n".join(limits)))
+    assert verdict.status == status
+    assert verdict.passed == (status == "pass")

@@ -1,0 +1,77 @@
+"""From arguments to photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.photos import expand_photo, expand_photos
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    photos = ("b.JPG", "a.png", "sub/c.webp", "sub/deep/d.tiff")
+    for name in (*photos, "notes.txt", "._a.png", ".h/e.png"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "photos"
+
+
+def names(found: list[Path], folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in found]
+
+
+def test_a_folder_gives_its_photos_sorted_and_nothing_hidden(folder: Path) -> None:
+    expected = ["a.png", "b.JPG", "sub/c.webp", "sub/deep/d.tiff"]
+    assert names(expand_photo(folder), folder) == expected
+
+
+def test_a_glob_that_the_shell_left_alone(folder: Path) -> None:
+    assert names(expand_photo(f"{folder}/*.png"), folder) == ["a.png"]
+    assert names(expand_photo(f"{folder}/**/*.*"), folder) == [
+        "a.png", "b.JPG", "sub/c.webp", "sub/deep/d.tiff",
+    ]  # fmt: skip
+
+
+def test_a_glob_that_matches_a_folder_takes_the_photos_in_it(folder: Path) -> None:
+    assert names(expand_photo(f"{folder}/s*"), folder) == ["sub/c.webp", "sub/deep/d.tiff"]
+
+
+def test_a_file_is_taken_whatever_it_is_called(folder: Path) -> None:
+    assert expand_photo(folder / "notes.txt") == [folder / "notes.txt"]
+
+
+def test_a_name_with_brackets_is_no_glob(tmp_path: Path) -> None:
+    path = tmp_path / "a[1].png"
+    path.touch()
+    assert expand_photo(path) == [path]
+
+
+def test_the_order_of_the_arguments_stays(folder: Path) -> None:
+    found = expand_photos([folder / "b.JPG", f"{folder}/a*", folder / "b.JPG"])
+    assert names(found, folder) == ["b.JPG", "a.png", "b.JPG"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("none.png", "there is no photo"),
+        ("*.gif", "matches no photos"),
+        ("empty", "holds no photos"),
+        ("*.txt", "matches no photos"),
+        ("a\0b", "photo"),
+        ("x" * 5000, "photo"),
+    ],
+)
+def test_nothing_found_is_one_sentence(folder: Path, argument: str, message: str) -> None:
+    (folder / "empty").mkdir()
+    with pytest.raises(BadInputError, match=message) as caught:
+        expand_photo(f"{folder}/{argument}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_loop_of_links_ends(folder: Path) -> None:
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    assert len(expand_photo(folder)) == 4

@@ -1,0 +1,148 @@
+"""The measurement file: everything comes back, and nonsense is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edge_deploy_runner.errors import BadInputError, UsageError
+from edge_deploy_runner.records import (
+    BatteryUse,
+    Energy,
+    Measurement,
+    RunSpec,
+    Sustained,
+    read_measurement,
+)
+from measurements import made_up
+
+
+def full() -> Measurement:
+    return made_up(
+        energy=Energy("predicted", 9.0, 8.0, 10.0, 15.0, 14.0, 16.0, 2.0, 3.0, "a table"),
+        battery=BatteryUse(5000, 3.85, 0.85, "predicted", 0.01, 8.0, 3.0, 1.0, 7.9),
+        sustained=Sustained(60.0, 5000, 10.0, 11.0, 1.1),
+    )
+
+
+def test_everything_comes_back() -> None:
+    text = json.dumps(full().to_json(), allow_nan=False)
+    assert Measurement.from_json(json.loads(text)) == full()
+
+
+def test_percentiles_are_computed_and_not_read() -> None:
+    document = full().to_json()
+    document["latency_ms"]["p50"] = 0.001
+    assert Measurement.from_json(document).to_json()["latency_ms"]["p50"] == 10.0
+
+
+def test_operator_sum_and_its_ratio_to_the_whole() -> None:
+    document = full().to_json()
+    assert document["operators_sum_ms"] == 9.0
+    assert document["operators_ratio"] == pytest.approx(0.9)
+
+
+def test_p99_is_null_under_299_runs() -> None:
+    document = made_up([10.0] * 298).to_json()
+    assert document["latency_ms"]["p99"] is None
+    assert document["latency_ms"]["ci95"]["p99"] is None
+    assert made_up([10.0] * 299).to_json()["latency_ms"]["p99"] == 10.0
+
+
+def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(document: dict[str, Any]) -> None:
+        inner = document
+        *path, last = key.split(".")
+        for name in path:
+            inner = inner[name]
+        inner[last] = value
+
+    return change
+
+
+def _drop(key: str) -> Callable[[dict[str, Any]], None]:
+    def change(document: dict[str, Any]) -> None:
+        inner = document
+        *path, last = key.split(".")
+        for name in path:
+            inner = inner[name]
+        del inner[last]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (_drop("latencies_ns"), "latencies_ns"),
+        (_set("latencies_ns", []), "latencies_ns"),
+        (_set("latencies_ns", [5, -5]), "-5"),
+        (_set("latencies_ns", [5, 0]), "0"),
+        (_set("latencies_ns", [float("nan")]), "nan"),
+        (_set("latencies_ns", [1.5]), "1.5"),
+        (_set("latencies_ns", [True]), "True"),
+        (_set("latencies_ns", "many"), "latencies_ns"),
+        (_set("load_ms", float("nan")), "load_ms"),
+        (_set("load_ms", float("inf")), "load_ms"),
+        (_set("load_ms", -1.0), "load_ms"),
+        (_set("load_ms", "7"), "load_ms"),
+        (_drop("model.sha256"), "model.sha256"),
+        (_set("model", None), "model"),
+        (_set("size_bytes", 1), "two different sizes"),
+        (_set("delegate.operator_share", 1.5), "delegate.operator_share"),
+        (_drop("device.id"), "device.id"),
+        (_set("evidence", "guessed"), "evidence"),
+        (_set("energy.mj_per_inference", float("nan")), "energy.mj_per_inference"),
+        (_set("battery.voltage_v", -3.85), "battery.voltage_v"),
+        (_set("operators", [1]), "operators"),
+        (_set("operators", [{"name": "a", "ms": 1.0}]), "operators[0].kind"),
+        (_set("spec.min_runs", 1.5), "min_runs"),
+        (_set("spec.speed", 1), "speed"),
+        (_set("threads", 3), "threads"),
+        (_set("format", "something else"), "edge-deploy profile"),
+        (_set("version", 2), "version"),
+        (_drop("version"), "version"),
+    ],
+)
+def test_nonsense_is_named(change: Callable[[dict[str, Any]], None], named: str) -> None:
+    document = full().to_json()
+    change(document)
+    with pytest.raises(BadInputError) as caught:
+        Measurement.from_json(document, "m.json")
+    assert named in str(caught.value)
+    assert "m.json" in str(caught.value) or "spec" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x89PNG\r\n", b"[[[[" * 50000, b"null"])
+def test_files_that_hold_no_measurement(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.json"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError):
+        read_measurement(path)
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no file"):
+        read_measurement(tmp_path / "none.json")
+    with pytest.raises(BadInputError, match="folder"):
+        read_measurement(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"threads": 0}, {"delegate": "gpu"}, {"min_runs": 0}, {"min_seconds": -1.0},
+        {"max_seconds": float("nan")},
+    ],
+)  # fmt: skip
+def test_a_run_spec_that_cannot_be(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        RunSpec(**options)
+
+
+def test_an_unknown_delegate_lists_the_valid_ones() -> None:
+    with pytest.raises(UsageError, match="auto, xnnpack, none"):
+        RunSpec(delegate="nnapi")
