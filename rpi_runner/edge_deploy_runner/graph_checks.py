@@ -1,9 +1,9 @@
 """What must hold in a graph before a runtime may see it; cheap, from the shapes alone.
 
 The runtime checks much itself, but an absent input where it needs one or an output that nobody
-writes takes the process down, and an absurd shape between two operators makes it fill gigabytes
-writes takes the process down, and an absurd shape between two operators makes it fill gigabytes
-stale still pass.
+writes takes the process down, and an absurd shape or pool makes it fill gigabytes with zeros (all
+seen in ai-edge-litert 2.3.0). Only bounds are checked: shapes that a tool left a little stale
+still pass.
 """
 
 from __future__ import annotations
@@ -166,6 +166,11 @@ def _window_fits(
     if target.shape[1] > source.shape[1] or target.shape[2] > source.shape[2]:
         return False
     channels = source.shape[3]
+    if operator.kind.endswith("POOL_2D") and operator.options is not None:
+        # Fields 3 and 4 of Pool2DOptions: the window, which padding may let stand over the edge.
+        window = operator.options.integer(4), operator.options.integer(3)
+        if any(w > 4 * size + 16 for w, size in zip(window, source.shape[1:3], strict=True)):
+            return False
     if operator.kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
         if len(operator.inputs) < 2 or operator.inputs[1] == ABSENT:
             return False

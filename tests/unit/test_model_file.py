@@ -162,3 +162,17 @@ def test_an_operator_may_do_without_its_bias() -> None:
         build.operators[0].inputs = [0, 1, -1]
 
     assert ModelFile(rebuilt(drop)).graph.operators[0].inputs == (0, 1, -1)
+
+
+def test_a_pool_far_larger_than_its_image_is_refused() -> None:
+    build = Builder()
+    x, y = build.tensor("x", (1, 4, 4, 3)), build.tensor("y", (1, 1, 1, 3))
+    options = schema.Pool2DOptionsT()
+    options.padding = schema.Padding.VALID
+    options.strideW = options.strideH = 1
+    options.filterWidth = options.filterHeight = 4
+    build.operator("AVERAGE_POOL_2D", [x], [y], options)
+    assert ModelFile(build.pack([x], [y])).outputs[0].name == "y"
+    options.filterWidth = 2**26
+    with pytest.raises(DamagedModelError, match="contradict"):
+        ModelFile(build.pack([x], [y]))

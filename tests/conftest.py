@@ -1,0 +1,84 @@
+"""Fixtures that several test folders share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ASSETS = ROOT / "assets"
+
+
+def required(suite: str) -> bool:
+    """Whether EDGE_DEPLOY_REQUIRE turns this suite's skips into failures."""
+    return suite in os.environ.get("EDGE_DEPLOY_REQUIRE", "").split(",")
+
+
+def skip_or_fail(suite: str, reason: str) -> None:
+    """Skip the running test, or fail it where its suite is required."""
+    if required(suite):
+        pytest.fail(f"{reason} (EDGE_DEPLOY_REQUIRE names {suite!r})")
+    pytest.skip(reason)
+
+
+def edge_deploy(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the real command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "edge_deploy", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all of pytest-xdist's workers share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+def _once(folder: Path, command: list[str]) -> Path:
+    """Run a command that fills a folder and ends with a file `done` in it; once for all workers."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        for _ in range(3000):
+            if (folder / "done").exists() or (folder / "failed").exists():
+                break
+            time.sleep(0.1)
+    else:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            (folder / "failed").write_text(result.stderr[-4000:])
+        else:
+            (folder / "done").touch()
+    if (folder / "failed").exists():
+        pytest.fail(f"{' '.join(command)} failed:\n{(folder / 'failed').read_text()}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small model in every source format (see make_sources.py)."""
+    folder = _shared(tmp_path_factory) / "sources"
+    return _once(folder, [sys.executable, str(ROOT / "tests" / "make_sources.py"), str(folder)])
+
+
+@pytest.fixture(scope="session")
+def digits_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sample digits network in all eight recipes."""
+    folder = _shared(tmp_path_factory) / "digits"
+    command = [
+        *(sys.executable, "-m", "edge_deploy", "convert"),
+        str(ASSETS / "digits_mobilenet_v2.keras"),
+        *("-o", str(folder), "-r", "all", "--preprocess", "mobilenet"),
+        *("--calibration", str(ASSETS / "digits_calibration.npz")),
+        *("--labels", str(ASSETS / "digits_labels.txt")),
+    ]
+    return _once(folder, command)

@@ -1,0 +1,103 @@
+"""A killed or interrupted conversion leaves no process, no temporary file and no half output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ASSETS
+
+pytestmark = [
+    pytest.mark.xdist_group("tensorflow"),
+    pytest.mark.skipif(os.name == "nt", reason="conversions are not supported on Windows"),
+]
+
+
+def _start(tmp_path: Path) -> subprocess.Popen[bytes]:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "edge_deploy", "convert"),
+            str(ASSETS / "digits_mobilenet_v2.keras"),
+            *("-o", str(tmp_path / "out"), "-r", "all", "--preprocess", "mobilenet"),
+            *("--calibration", str(ASSETS / "digits_calibration.npz")),
+        ],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+    )
+
+
+def _children(parent: int) -> list[int]:
+    """Front ends whose work folder belongs to `parent`."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            text = status.read_bytes()
+        except OSError:
+            continue
+        if f"edge-deploy-convert-{parent}-".encode() in text:
+            found.append(int(status.parent.name))
+    return found
+
+
+def _wait(until, seconds: float = 20) -> bool:
+    for _ in range(int(seconds * 20)):
+        if until():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the children in /proc")
+@pytest.mark.parametrize("delay", [0.3, 2.5])
+def test_killed_in_the_middle(tmp_path: Path, delay: float) -> None:
+    process = _start(tmp_path)
+    assert _wait(lambda: _children(process.pid))
+    time.sleep(delay)
+    process.kill()
+    process.wait()
+    assert _wait(lambda: not _children(process.pid)), "the front end outlived its parent"
+    assert _wait(lambda: not list((tmp_path / "tmp").iterdir())), "temporary files are left"
+    leftovers = [p for p in (tmp_path / "out").iterdir() if p.suffix == ".tflite"]
+    for path in leftovers:  # what was finished before the kill is whole
+        assert path.read_bytes()[4:8] == b"TFL3"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the children in /proc")
+def test_interrupted_by_the_user(tmp_path: Path) -> None:
+    process = _start(tmp_path)
+    assert _wait(lambda: _children(process.pid))
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in stderr
+    assert not _children(process.pid)
+    assert _wait(lambda: not list((tmp_path / "tmp").iterdir()))
+
+
+def test_a_later_run_clears_what_a_dead_one_left(tmp_path: Path) -> None:
+    from edge_deploy_converters.frontend import clear_stale_work
+    from edge_deploy_runner.output import clear_stale_parts
+
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    part = tmp_path / f".edge-deploy-{dead.pid}-x.part"
+    mine = tmp_path / f".edge-deploy-{os.getpid()}-x.part"
+    part.touch()
+    mine.touch()
+    clear_stale_parts(tmp_path)
+    assert not part.exists()
+    assert mine.exists()
+    import tempfile
+
+    stale = Path(tempfile.gettempdir()) / f"edge-deploy-convert-{dead.pid}-test"
+    stale.mkdir()
+    clear_stale_work()
+    assert not stale.exists()
