@@ -16,9 +16,7 @@ from typing import Any
 from edge_deploy_runner.classifier import check_card
 from edge_deploy_runner.contract import Contract, Preprocessing, read_contract
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.model_file import ModelFile, Subgraph, TensorInfo
-
-from .graph_cost import (
+from edge_deploy_runner.graph_cost import (
     UNCOUNTED_KINDS,
     Island,
     count_macs,
@@ -27,6 +25,7 @@ from .graph_cost import (
     float_islands,
     integer_share,
 )  # fmt: skip
+from edge_deploy_runner.model_file import ModelFile, Subgraph, TensorInfo
 
 _CHILD_SECONDS = 30.0
 _PASS_THROUGH = ("DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "CAST")

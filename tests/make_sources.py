@@ -19,7 +19,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 
-def main(folder: Path) -> None:  # noqa: PLR0915 - a list of files, one after the other
+def main(folder: Path) -> None:
     import h5py
     import keras
     import numpy as np
@@ -58,9 +58,10 @@ def main(folder: Path) -> None:  # noqa: PLR0915 - a list of files, one after th
             if layer["class_name"] == "DepthwiseConv2D":
                 layer["config"]["groups"] = 1
         file.attrs["model_config"] = json.dumps(config).encode()
-    with h5py.File(folder / "keras3_groups.h5", "w") as target, h5py.File(
-        folder / "keras3.h5", "r"
-    ) as original:
+    with (
+        h5py.File(folder / "keras3_groups.h5", "w") as target,
+        h5py.File(folder / "keras3.h5", "r") as original,
+    ):
         for name in original:
             original.copy(name, target)
         for name, value in original.attrs.items():
@@ -80,7 +81,7 @@ def main(folder: Path) -> None:  # noqa: PLR0915 - a list of files, one after th
             self.dense = tf.Variable(tf.random.normal((8, 4)))
 
         @tf.function(input_signature=[tf.TensorSpec((None, 16, 16, 3), tf.float32, name="img")])
-        def __call__(self, img):  # noqa: ANN001, ANN204
+        def __call__(self, img):
             hidden = tf.nn.relu(tf.nn.conv2d(img, self.kernel, 2, "SAME"))
             return {"p": tf.nn.softmax(tf.reduce_mean(hidden, [1, 2]) @ self.dense)}
 
@@ -118,34 +119,32 @@ def main(folder: Path) -> None:  # noqa: PLR0915 - a list of files, one after th
     )
     code.save(folder / "lambda.keras")
     code.save(folder / "lambda.h5")
-    keras.Sequential(
-        [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
-    ).save(folder / "not_a_number.keras")
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]).save(
+        folder / "not_a_number.keras"
+    )
     broken = keras.models.load_model(folder / "not_a_number.keras")
     broken.layers[-1].kernel.assign(np.full((192, 3), np.nan, np.float32))
     broken.save(folder / "not_a_number.keras")
-    flex = keras.Sequential(
+    # One hidden tensor holds values of a thousand and of a thousandth: no 8 bits can.
+    scales = np.array([1e3, 1e3, 1e-3, 1e-3], np.float32)
+    two_scales = keras.Sequential(
         [
-            keras.Input((8, 8, 1)),
-            keras.layers.Reshape((8, 8)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(3),
+            keras.Input((4,)),
+            keras.layers.Dense(4, activation="relu", use_bias=False),
+            keras.layers.Dense(4, use_bias=False),
         ]
     )
+    two_scales.layers[0].kernel.assign(np.diag(scales))
+    two_scales.layers[1].kernel.assign(np.diag(1 / scales))
+    two_scales.save(folder / "two_scales.keras")
 
     class Flex(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = flex.variables
-
         @tf.function(input_signature=[tf.TensorSpec((1, 4, 4), tf.float32, name="m")])
-        def __call__(self, m):  # noqa: ANN001, ANN204
+        def __call__(self, m):
             return {"d": tf.linalg.det(m)}
 
     needs_flex = Flex()
-    tf.saved_model.save(
-        needs_flex, str(folder / "needs_flex"), signatures=needs_flex.__call__
-    )
+    tf.saved_model.save(needs_flex, str(folder / "needs_flex"), signatures=needs_flex.__call__)
     (folder / "model.pkl").write_bytes(pickle.dumps(small.get_config()))
     (folder / "done").touch()
 

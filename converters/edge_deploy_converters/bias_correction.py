@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from edge_deploy_runner.interpreter import LoadedModel
 from edge_deploy_runner.model_file import ModelFile, OperatorInfo, TensorInfo
 
@@ -151,8 +150,6 @@ def _seen(model: ModelFile, op: OperatorInfo) -> NDArray[np.float64]:
         size, taps = image.shape[1 + axis], kernel.shape[1 + axis]
         steps = output.shape[1 + axis]
         before = max(0, (steps - 1) * stride + (taps - 1) * dilation + 1 - size) // 2 if same else 0
-        places = (
-            np.arange(steps)[:, np.newaxis] * stride - before + np.arange(taps) * dilation
-        )
+        places = np.arange(steps)[:, np.newaxis] * stride - before + np.arange(taps) * dilation
         axes.append(((places >= 0) & (places < size)).mean(axis=0))
     return np.outer(axes[0], axes[1])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from edge_deploy_runner.progress import Progress, silent
 
 from .flatbuffer_model import hushed
@@ -50,7 +50,7 @@ class Ranges:
 
 
 def _moving_average(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    average = values[0]
+    average: NDArray[np.float64] = values[0]
     for value in values[1:]:
         average = _SMOOTHING * average + (1 - _SMOOTHING) * value
     return average
@@ -67,9 +67,8 @@ def calibrate(
     `samples`: signature input name to tensor with its batch of 1; `count` of them.
     """
     samples = iter(samples)
-    from litert_quantizer import calibrator, recipe, recipe_manager
-
     from edge_deploy_runner.interpreter import default_threads, quiet_native_output
+    from litert_quantizer import calibrator, recipe, recipe_manager
 
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe(recipe.static_wi8_ai8())
@@ -84,7 +83,7 @@ def calibrate(
     # In chunks, because every call has a cost of its own.
     for start in range(0, count, _CHUNK):
         on_progress("Calibrating", start, count)
-        chunk = [sample for sample, _ in zip(samples, range(min(_CHUNK, count - start)))]
+        chunk = list(islice(samples, min(_CHUNK, count - start)))
         with hushed():
             collector.calibrate({key: chunk}, manager)
     on_progress("Calibrating", count, count)
@@ -99,4 +98,6 @@ def calibrate(
 
 def _collect(seen: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """Keep the range of every sample, where the quantizer's own functions keep one number."""
-    return {end: np.concatenate([np.ravel(seen[end]), np.ravel(new[end])]) for end in ("min", "max")}
+    return {
+        end: np.concatenate([np.ravel(seen[end]), np.ravel(new[end])]) for end in ("min", "max")
+    }

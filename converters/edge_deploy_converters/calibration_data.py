@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from edge_deploy_runner.contract import Preprocessing
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.preprocessing import (
@@ -125,7 +124,8 @@ def _read_folder(
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if len(files) > MOST_SAMPLES:  # evenly spread, so that a folder per class stays balanced
         files = [files[int(i)] for i in np.linspace(0, len(files) - 1, MOST_SAMPLES)]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from edge_deploy_runner.contract import (
     Contract,
     Preprocessing,
@@ -147,9 +146,7 @@ def convert(
     wanted = _recipes(recipes, calibration is not None)
     found = find_source(str(source))
     targets = _targets(Path(output), found, wanted, force)
-    settings = replace(
-        options or Options(), trust_source=trust_source, cache=str(_cache_folder())
-    )
+    settings = replace(options or Options(), trust_source=trust_source, cache=str(_cache_folder()))
     given = preset(preprocessing) if isinstance(preprocessing, str) else preprocessing
     contract = _contract(found, given, tuple(labels or ()), override)
     with FrontEnd(found, settings, on_progress) as front_end:
@@ -381,9 +378,7 @@ def _apply(
         write_bytes(path, data, force)
         write_json(path.with_suffix(".json"), card, force)
         digest = hashlib.sha256(data).hexdigest()
-        models.append(
-            ConvertedModel(path, recipe, len(data), digest, source.sha256, proof, card)
-        )
+        models.append(ConvertedModel(path, recipe, len(data), digest, source.sha256, proof, card))
     on_progress("Quantizing and proving", len(recipes), len(recipes))
     conversion = Conversion(tuple(models), tuple(failures), work.warnings)
     if failures:
@@ -409,7 +404,7 @@ def _prove(work: _Work, data: bytes, recipe: Recipe, parameters: int, name: str)
 
 @dataclass(frozen=True)
 class _Way:
-    """One way to make a recipe's numbers: how ranges are reduced, and whether biases are corrected."""
+    """One way to quantize: how ranges are reduced, and whether biases are corrected."""
 
     method: str
     corrected: bool

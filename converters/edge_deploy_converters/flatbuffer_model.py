@@ -46,7 +46,7 @@ class _AlignedBuffer:
     def __init__(self, data: NDArray[np.uint8] | None) -> None:
         self._data = data
 
-    def Pack(self, builder: Any) -> int:  # noqa: N802 - the name that generated code calls
+    def Pack(self, builder: Any) -> int:
         """Write the buffer; the position of its table."""
         from ai_edge_litert import schema_py_generated as schema
 

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from edge_deploy_runner.errors import ConversionError, EdgeDeployError
 from edge_deploy_runner.output import process_is_alive
 from edge_deploy_runner.progress import Progress, silent
@@ -120,7 +119,9 @@ class FrontEnd:
         """Wait until the source is loaded; raises what the child refused it with."""
         self._progress(f"Loading {self.source.name}", 0, 0)
         greeting = self._reply()
-        self.inputs = tuple(Tensor(n, tuple(shape), dtype) for n, shape, dtype in greeting["inputs"])
+        self.inputs = tuple(
+            Tensor(n, tuple(shape), dtype) for n, shape, dtype in greeting["inputs"]
+        )
         self.parameters = int(greeting["parameters"])
         self.versions = dict(greeting["versions"])
 

@@ -26,7 +26,6 @@ from edge_deploy_runner.errors import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _KINDS: dict[str, type[EdgeDeployError]] = {
@@ -50,8 +49,9 @@ class Options:
     @classmethod
     def from_json(cls, text: str) -> Options:
         """From the JSON that the parent sends."""
-        values = json.loads(text)
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        values: dict[str, Any] = json.loads(text)
+        fields: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class LoadedSource:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends (Linux; elsewhere stdin's end does)."""
+    """Have the kernel kill this process when its parent ends (elsewhere, stdin's end does)."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -41,7 +41,9 @@ def load(source: str, options: Options) -> LoadedSource:
         if name not in nodes:
             raise BadInputError(f"{path.name} has no node {name!r}; check --inputs and --outputs")
     if not input_names or not output_names:
-        raise BadInputError(f"no input or output was found in {path.name}; give --inputs and --outputs")
+        raise BadInputError(
+            f"no input or output was found in {path.name}; give --inputs and --outputs"
+        )
     inputs = [_input(nodes[name], options, many=len(input_names) > 1) for name in input_names]
     pruned = _import(graph, input_names, output_names, path)
     labels = [clean_name(name) for name in output_names]
@@ -81,7 +83,7 @@ def _input(node: Any, options: Options, many: bool) -> Tensor:
     shape = node.attr["shape"].shape
     if shape.unknown_rank and not options.input_shape:
         raise BadInputError(
-            f"input {node.name!r} has no known shape; say it with --input-shape 1,HEIGHT,WIDTH,CHANNELS"
+            f"input {node.name!r} has no known shape; say it with --input-shape 1,H,W,CHANNELS"
         )
     sizes: list[int | None] = [None if d.size < 0 else int(d.size) for d in shape.dim]
     if shape.unknown_rank:

@@ -31,7 +31,9 @@ def keras_source(model: Any, options: Options) -> LoadedSource:
 
     def call(**values: Any) -> dict[str, Any]:
         ordered = list(values.values())
-        return as_outputs(model(ordered[0] if len(ordered) == 1 else ordered, training=False), names)
+        return as_outputs(
+            model(ordered[0] if len(ordered) == 1 else ordered, training=False), names
+        )
 
     # Keras 3 variables wrap the tf.Variable that the converter has to find.
     variables = [getattr(variable, "value", variable) for variable in model.variables]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from edge_deploy_runner.contract import Preprocessing
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.graph_cost import integer_share, integer_weight_share
@@ -149,7 +148,7 @@ def prove(
     """
     file = ModelFile(data, name)
     checks = [_operators(file), _size(file, recipe, parameters)]
-    share, weight_share = integer_share(file), integer_weight_share(file)
+    share, weight_share = integer_share(file.graph), integer_weight_share(file)
     checks.append(_integers(recipe, share, weight_share))
     if recipe.needs_calibration and contract is not None:
         checks.append(_input_scale(file, recipe, contract))
@@ -176,7 +175,11 @@ def prove(
 def _operators(file: ModelFile) -> Check:
     """No operator that a TFLite runtime lacks, and no variables left outside the graph."""
     bad = sorted(
-        {op.custom or op.kind for op in file.graph.operators if op.custom or op.kind == "VAR_HANDLE"}
+        {
+            op.custom or op.kind
+            for op in file.graph.operators
+            if op.custom or op.kind == "VAR_HANDLE"
+        }
     )
     return Check(
         "operators", not bad, ", ".join(bad) or "builtin only", "builtin operators only",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from edge_deploy_runner.contract import Preprocessing
 from edge_deploy_runner.errors import ConversionError
 from edge_deploy_runner.model_file import ModelFile
@@ -88,9 +87,7 @@ def _configure(tool: Any, recipe: Recipe) -> None:
         # Casting is offered for the operators that carry weights, and for nothing else.
         for kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "CONV_2D_TRANSPOSE",
                      "EMBEDDING_LOOKUP"):  # fmt: skip
-            tool.update_quantization_recipe(
-                ".*", names[kind], config, AlgorithmName.FLOAT_CASTING
-            )
+            tool.update_quantization_recipe(".*", names[kind], config, AlgorithmName.FLOAT_CASTING)
     elif recipe.activations == "dynamic":
         tool.add_dynamic_config(".*", everything, 8, granularity)
     elif recipe.activations == "float32":
@@ -112,9 +109,7 @@ def _configure(tool: Any, recipe: Recipe) -> None:
                 tool.update_quantization_recipe(".*", kind, unsigned)
         if recipe.io == "float32":
             for kind in (names.INPUT, names.OUTPUT):
-                tool.update_quantization_recipe(
-                    ".*", kind, algorithm_key=AlgorithmName.NO_QUANTIZE
-                )
+                tool.update_quantization_recipe(".*", kind, algorithm_key=AlgorithmName.NO_QUANTIZE)
     for rule in recipe.keep_float:
         kind = everything if rule.operator == "*" else _operator(names, rule.operator)
         tool.update_quantization_recipe(rule.regex, kind, algorithm_key=AlgorithmName.NO_QUANTIZE)
@@ -125,4 +120,6 @@ def _operator(names: Any, operator: str) -> Any:
         return names[operator]
     except KeyError:
         valid = ", ".join(name.name for name in names if name.value != "*")
-        raise ConversionError(f"keep_float: unknown operator {operator!r}; one of {valid}") from None
+        raise ConversionError(
+            f"keep_float: unknown operator {operator!r}; one of {valid}"
+        ) from None

@@ -19,7 +19,7 @@ IO_TYPES = ("float32", "int8", "uint8", "int16")
 
 @dataclass(frozen=True)
 class Rule:
-    """Operators that stay in float: of one kind, with an output tensor that `regex` finds, or both."""
+    """Operators that stay in float: of one kind, with an output that `regex` finds, or both."""
 
     regex: str = ".*"
     operator: str = "*"
@@ -143,7 +143,9 @@ def recipe_from_mapping(values: Any, origin: str, name: str) -> Recipe:
     if not isinstance(rules, list) or not all(
         isinstance(rule, dict) and rule and set(rule) <= {"regex", "operator"} for rule in rules
     ):
-        raise BadInputError(f"{origin}: keep_float is a list of tables with regex, operator or both")
+        raise BadInputError(
+            f"{origin}: keep_float is a list of tables with regex, operator or both"
+        )
     for key, value in cleaned.items():
         if not isinstance(value, str):
             raise BadInputError(f"{origin}: {key} must be a text, not {value!r}")

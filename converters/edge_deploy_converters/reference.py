@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.progress import Progress, silent
 
@@ -36,7 +35,9 @@ def run_source(
     with FrontEnd(find_source(source), options, on_progress) as front_end:
         front_end.wait_loaded()
         if len(front_end.inputs) != 1:
-            raise BadInputError(f"{source} has {len(front_end.inputs)} inputs; a reference needs one")
+            raise BadInputError(
+                f"{source} has {len(front_end.inputs)} inputs; a reference needs one"
+            )
         wanted = front_end.inputs[0]
         batch: list[Any] = []
 

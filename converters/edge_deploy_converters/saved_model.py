@@ -21,13 +21,17 @@ def load(source: str, options: Options) -> LoadedSource:
     # A damaged SavedModel fails anywhere in TensorFlow's loader.
     except Exception as error:
         text = " ".join(str(error).split())
-        raise BadInputError(f"TensorFlow cannot load the SavedModel {path.name}: {text[:300]}") from error
+        raise BadInputError(
+            f"TensorFlow cannot load the SavedModel {path.name}: {text[:300]}"
+        ) from error
     signature = _choose(loaded, options, path)
     _, keywords = signature.structured_input_signature
     inputs, names = [], {}
     for name, spec in sorted(keywords.items()):
         if spec.shape.rank is None:
-            raise BadInputError(f"input {name!r} of {path.name} has no known rank; save it with one")
+            raise BadInputError(
+                f"input {name!r} of {path.name} has no known rank; save it with one"
+            )
         shape = fixed_shape(tuple(spec.shape.as_list()), options, name, many=len(keywords) > 1)
         inputs.append(Tensor(clean_name(name), shape, spec.dtype.name))
         names[clean_name(name)] = name

@@ -47,7 +47,7 @@ def fixed_shape(
 
 def clean_name(name: str) -> str:
     """A tensor's name as a Python and signature argument."""
-    return re.sub(r"\W+", "_", name.split(":")[0]).strip("_") or "x"
+    return re.sub(r"\W+", "_", name.split(":", maxsplit=1)[0]).strip("_") or "x"
 
 
 def graph_source(
@@ -104,7 +104,9 @@ def _trace(function: Any) -> Any:
     # Tracing runs the source's own layers, which may raise anything.
     except Exception as error:
         text = " ".join(str(error).split())
-        raise ConversionError(f"the model cannot be called with its own input: {text[:300]}") from error
+        raise ConversionError(
+            f"the model cannot be called with its own input: {text[:300]}"
+        ) from error
 
 
 def _converter_sentence(error: Exception) -> str:
@@ -125,6 +127,8 @@ def as_outputs(value: Any, names: Sequence[str] = ()) -> dict[str, Any]:
     if isinstance(value, dict):
         return {clean_name(str(name)): tensor for name, tensor in value.items()}
     if isinstance(value, list | tuple):
-        labels = list(names) if len(names) == len(value) else [f"output_{i}" for i in range(len(value))]
+        labels = (
+            list(names) if len(names) == len(value) else [f"output_{i}" for i in range(len(value))]
+        )
         return {clean_name(label): tensor for label, tensor in zip(labels, value, strict=True)}
     return {clean_name(names[0]) if len(names) == 1 else "output": value}

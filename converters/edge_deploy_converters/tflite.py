@@ -1,4 +1,4 @@
-"""Front end for an existing float `.tflite`: a signature and a batch of 1 where they are missing."""
+"""Front end for an existing float `.tflite`: adds a signature and fixes the batch to 1."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def _shape(tensor: TensorInfo, options: Options, many: bool) -> tuple[int, ...]:
 
 def _fixed(file: ModelFile, shapes: dict[int, tuple[int, ...]]) -> bytes:
     """The model with its batch fixed and a signature; unchanged bytes where both are there."""
-    changed = any(
-        shapes[t.index] != t.shape or t.is_dynamic for t in file.inputs
-    ) or not file.signatures
+    changed = (
+        any(shapes[t.index] != t.shape or t.is_dynamic for t in file.inputs) or not file.signatures
+    )
     if not changed:
         return file.data
     model = unpack(file.data)

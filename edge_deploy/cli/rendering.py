@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
-
 from edge_deploy_runner.progress import Progress
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What runs on the device: the contract, preprocessing, inference and measurement.
 
-    from edge_deploy_runner import Classifier
-    print(Classifier("model.tflite").classify("photo.jpg").top)
+from edge_deploy_runner import Classifier
+print(Classifier("model.tflite").classify("photo.jpg").top)
 """
 
 from typing import TYPE_CHECKING, Any

@@ -262,7 +262,7 @@ def read_contract(model: ModelFile) -> Contract:
     ) as error:  # fmt: skip
         raise DamagedModelError(
             f"the preprocessing contract in {model.name} is damaged: {error}; "
-            "give one with --preprocess and --override"
+            "give others with --preprocess, --labels and --override"
         ) from error
 
 

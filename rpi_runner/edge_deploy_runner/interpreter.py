@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +38,8 @@ class Runtime:
 
 
 @lru_cache(maxsize=1)
-def _load_runtime() -> tuple[Runtime, Any]:
+def _load_runtime() -> tuple[str, str, Any]:
+    """The runtime's import name, the name of its distribution, and the module."""
     reasons = []
     for name, module_name, distribution in _RUNTIMES:
         try:
@@ -46,12 +48,7 @@ def _load_runtime() -> tuple[Runtime, Any]:
         except Exception as error:
             reasons.append(f"{name}: {error}")
             continue
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            return Runtime(name, version(distribution)), module
-        except PackageNotFoundError:
-            return Runtime(name, str(getattr(module, "__version__", "unknown"))), module
+        return name, distribution, module
     raise DeviceError(
         "no TFLite runtime can be imported; install ai-edge-litert (" + "; ".join(reasons) + ")"
     )
@@ -59,7 +56,14 @@ def _load_runtime() -> tuple[Runtime, Any]:
 
 def runtime() -> Runtime:
     """The runtime in use: ai_edge_litert, else tflite_runtime; `DeviceError` if there is none."""
-    return _load_runtime()[0]
+    # Looked up when it is asked for: it costs as much as a tenth of a cold `run`.
+    from importlib.metadata import PackageNotFoundError, version
+
+    name, distribution, module = _load_runtime()
+    try:
+        return Runtime(name, version(distribution))
+    except PackageNotFoundError:
+        return Runtime(name, str(getattr(module, "__version__", "unknown")))
 
 
 def default_threads() -> int:
@@ -105,7 +109,7 @@ class LoadedModel:
         kernels: str = "xnnpack",
         name: str = "",
     ) -> None:
-        self.name = name or ("the model" if isinstance(source, bytes) else os.path.basename(source))
+        self.name = name or ("the model" if isinstance(source, bytes) else Path(source).name)
         self.threads = threads or default_threads()
         self.kernels = kernels
         self.interpreter = self._open(source)
@@ -119,7 +123,7 @@ class LoadedModel:
         self.outputs: list[dict[str, Any]] = self.interpreter.get_output_details()
 
     def _open(self, source: str | os.PathLike[str] | bytes) -> Any:
-        _, module = _load_runtime()
+        _, _, module = _load_runtime()
         resolver = {
             "xnnpack": module.OpResolverType.AUTO,
             "builtin": module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -170,9 +174,7 @@ class LoadedModel:
         return "XNNPACK", swallowed / max(1, len(plain))
 
 
-def _covered(
-    plain: list[dict[str, Any]], replaced: list[dict[str, Any]], outputs: set[int]
-) -> int:
+def _covered(plain: list[dict[str, Any]], replaced: list[dict[str, Any]], outputs: set[int]) -> int:
     """How many operators lie between the inputs and outputs of the delegate's partitions."""
     producers = {int(t): op for op in plain for t in op["outputs"]}
     boundary = {int(t) for op in replaced for t in op["inputs"]}
@@ -212,7 +214,9 @@ def input_spec(detail: dict[str, Any], name: str, layout: str = "NHWC") -> Input
             "[1, height, width, 1 or 3]"
         )
     if dtype not in ("float32", "int8", "uint8", "int16"):
-        raise BadInputError(f"{name} takes {dtype} input; photos go into float32, int8, uint8 or int16")
+        raise BadInputError(
+            f"{name} takes {dtype} input; photos go into float32, int8, uint8 or int16"
+        )
     scale, zero_point = detail["quantization"]
     return InputSpec(shape, dtype, float(scale), int(zero_point), layout)
 
@@ -222,4 +226,7 @@ def dequantize(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float
     scale, zero_point = detail["quantization"]
     if values.dtype.kind == "f" or not scale:
         return values.astype(np.float32, copy=False)
-    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    real: NDArray[np.float32] = (values.astype(np.float32) - np.float32(zero_point)) * np.float32(
+        scale
+    )
+    return real

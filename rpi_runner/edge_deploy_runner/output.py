@@ -12,7 +12,6 @@ from typing import Any
 
 from .errors import OutputError
 
-
 _PART_PREFIX = ".edge-deploy-"
 
 
@@ -21,7 +20,7 @@ def _part_prefix() -> str:
 
 
 def process_is_alive(pid: int) -> bool:
-    """Whether a process of that number exists; always yes on Windows, where asking would kill it."""
+    """Whether a process of that number exists; yes on Windows, where asking would kill it."""
     if os.name == "nt":
         return True
     try:
@@ -47,10 +46,13 @@ def check_free(path: str | os.PathLike[str], force: bool) -> Path:
     The folder is made. A file that exists is refused unless `force`.
     """
     path = Path(path)
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file in it")
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists; add --force to replace it")
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; name a file in it")
+        if path.exists() and not force:
+            raise OutputError(f"{path} exists; add --force to replace it")
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a zero byte
+        raise OutputError(f"cannot write to {path}: {error}") from error
     check_folder(path.parent)
     return path
 
@@ -62,7 +64,7 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, probe = tempfile.mkstemp(prefix=_part_prefix(), suffix=".part", dir=folder)
         os.close(descriptor)
-        os.unlink(probe)
+        Path(probe).unlink()
     except OSError as error:
         raise OutputError(_sentence(folder, error)) from error
     return folder
@@ -78,13 +80,13 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, force: bool = False) 
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, path)
+        Path(part).chmod(0o666 & ~_umask())
+        Path(part).replace(path)
     except OSError as error:
         raise OutputError(_sentence(path, error)) from error
     finally:
-        if part and os.path.exists(part):
-            os.unlink(part)
+        if part:
+            Path(part).unlink(missing_ok=True)
     return path
 
 

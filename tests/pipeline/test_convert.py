@@ -193,11 +193,9 @@ def test_two_inputs_are_calibrated_from_named_arrays(sources: Path, tmp_path: Pa
     )
     (model,) = convert(sources / "two_inputs.keras", tmp_path, ["int8"], calibration=data).models
     assert model.proof.integer_share == 1.0
+    np.savez(data, image=np.zeros((60, 8, 8, 3), np.float32))
     with pytest.raises(BadInputError, match="extra"):
-        np.savez(data, image=np.zeros((60, 8, 8, 3), np.float32))
-        convert(
-            sources / "two_inputs.keras", tmp_path, ["int8"], calibration=data, force=True
-        )
+        convert(sources / "two_inputs.keras", tmp_path, ["int8"], calibration=data, force=True)
 
 
 def test_photos_calibrate_and_broken_ones_are_named(tmp_path: Path) -> None:
@@ -246,9 +244,7 @@ def test_what_cannot_be_converted_is_refused_in_a_sentence(
 
 
 def test_trusted_code_is_run(sources: Path, tmp_path: Path) -> None:
-    (model,) = convert(
-        sources / "lambda.keras", tmp_path, ["float32"], trust_source=True
-    ).models
+    (model,) = convert(sources / "lambda.keras", tmp_path, ["float32"], trust_source=True).models
     assert model.proof.passed
 
 
@@ -276,21 +272,24 @@ def test_worthless_models_exit_4(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_failed_proof_writes_nothing_and_a_forced_one_is_marked(tmp_path: Path) -> None:
-    """Calibrated for inputs a thousand times too small, int8 answers are worthless."""
-    data = tmp_path / "tiny.npz"
-    rng = np.random.default_rng(1)
-    x = rng.uniform(-1, 1, (60, 48, 48, 3)).astype(np.float32)
-    x[:50] *= 1e-3
-    x[50:] *= 1e3
-    np.savez(data, x=x)
-    out = tmp_path / "out"
-    with pytest.raises(ProofError, match="failed its proof") as caught:
-        convert(DIGITS, out, ["int8", "float32"], calibration=data)
+def test_a_failed_proof_writes_nothing_and_a_forced_one_is_marked(
+    sources: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "inputs.npz"
+    np.savez(data, x=np.random.default_rng(1).uniform(0, 1, (60, 4)).astype(np.float32))
+    source, out = sources / "two_scales.keras", tmp_path / "out"
+    with pytest.raises(ProofError, match=r"failed its proof 'cosine': 0\.[67]") as caught:
+        convert(source, out, ["int8", "float32"], calibration=data)
     assert [f.recipe for f in caught.value.conversion.failures] == ["int8"]
     assert [m.recipe.name for m in caught.value.conversion.models] == ["float32"]
     assert not list(out.glob("*int8*"))
-    forced = convert(DIGITS, out, ["int8"], calibration=data, force_unproven=True)
+    result = edge_deploy(
+        "convert", source, "-o", out, "-r", "int8", "--calibration", data, "--json"
+    )
+    assert result.returncode == 4
+    assert "try" in result.stderr
+    assert json.loads(result.stdout)["failures"][0]["proof"]["status"] == "failed"
+    forced = convert(source, out, ["int8"], calibration=data, force_unproven=True)
     assert forced.models[0].card["proof"]["status"] == "failed"
     assert forced.models[0].card["proof"]["forced"] is True
 
@@ -305,11 +304,9 @@ def test_outputs_are_not_overwritten_without_force(digits_models: Path, tmp_path
     in_the_way.write_text("x")
     with pytest.raises(OutputError, match="is a file"):
         convert(source, in_the_way, ["float32"])
+    shutil.copy(source, tmp_path / "m.tflite")
+    (tmp_path / "m_float32.tflite").hardlink_to(tmp_path / "m.tflite")
     with pytest.raises(OutputError, match="source itself"):
-        shutil.copy(source, tmp_path / "m_float32.tflite")
-        shutil.copy(source, tmp_path / "m.tflite")
-        (tmp_path / "m_float32.tflite").unlink()
-        (tmp_path / "m_float32.tflite").hardlink_to(tmp_path / "m.tflite")
         convert(tmp_path / "m.tflite", tmp_path, ["float32"], force=True)
 
 
@@ -320,9 +317,7 @@ def test_int_recipes_ask_for_calibration_data(tmp_path: Path) -> None:
 
 def test_labels_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="9 labels but the model has 10"):
-        convert(
-            DIGITS, tmp_path, ["float32"], preprocessing="mobilenet", labels=LABELS[:9]
-        )
+        convert(DIGITS, tmp_path, ["float32"], preprocessing="mobilenet", labels=LABELS[:9])
     with pytest.raises(BadInputError, match="11 labels"):
         convert(
             DIGITS, tmp_path, ["float32"], preprocessing="mobilenet",

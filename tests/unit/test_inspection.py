@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from edge_deploy_runner import graph_cost
 from edge_deploy_runner.contract import PRESETS
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.model_file import ModelFile
@@ -24,7 +25,6 @@ from small_models_photo import (
     write_model,
 )  # fmt: skip
 
-from edge_deploy import graph_cost
 from edge_deploy.inspection import Inspection, inspect, probe_models
 
 SHARED = Path(__file__).parents[3] / "shared" / "models"
