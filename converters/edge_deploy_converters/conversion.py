@@ -146,7 +146,7 @@ def convert(
     wanted = _recipes(recipes, calibration is not None)
     found = find_source(str(source))
     targets = _targets(Path(output), found, wanted, force)
-    settings = replace(options or Options(), trust_source=trust_source, cache=str(_cache_folder()))
+    settings = replace(options or Options(), trust_source=trust_source, cache=str(zoo_cache()))
     given = preset(preprocessing) if isinstance(preprocessing, str) else preprocessing
     contract = _contract(found, given, tuple(labels or ()), override)
     with FrontEnd(found, settings, on_progress) as front_end:
@@ -206,7 +206,8 @@ def _targets(
     return targets
 
 
-def _cache_folder() -> Path:
+def zoo_cache() -> Path:
+    """Where weights from the zoo are kept between runs."""
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("edge-deploy")) / "zoo"

@@ -9,7 +9,7 @@ import numpy as np
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.progress import Progress, silent
 
-from .conversion import _cache_folder
+from .conversion import zoo_cache
 from .frontend import FrontEnd
 from .frontend_child import Options
 from .source import find_source
@@ -30,7 +30,7 @@ def run_source(
 
     Raises `BadInputError` for a source with several inputs, or one that takes another shape.
     """
-    options = Options(trust_source=trust_source, cache=str(_cache_folder()))
+    options = Options(trust_source=trust_source, cache=str(zoo_cache()))
     parts: list[NDArray[np.float32]] = []
     with FrontEnd(find_source(source), options, on_progress) as front_end:
         front_end.wait_loaded()
