@@ -1,0 +1,44 @@
+"""Write the reference of all commands as Markdown: `python -m edge_deploy.cli.reference`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from edge_deploy.cli import COMMANDS, cli
+
+
+def reference() -> str:
+    """The Markdown of docs/cli.md: the help of every command, as `--help` prints it."""
+    parts = [
+        "# Command line reference",
+        "",
+        "Written by `make docs` from the commands' own help; a test compares the two.",
+        "",
+        _help(cli, "edge-deploy"),
+    ]
+    group = click.Context(cli, info_name="edge-deploy")
+    for name in COMMANDS:
+        command = cli.get_command(group, name)
+        assert command is not None
+        parts += [f"## edge-deploy {name}", "", _help(command, name, group)]
+        if isinstance(command, click.Group):
+            parent = click.Context(command, info_name=name, parent=group)
+            for child_name, child in command.commands.items():
+                parts += [
+                    f"### edge-deploy {name} {child_name}",
+                    "",
+                    _help(child, child_name, parent),
+                ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _help(command: click.Command, name: str, parent: click.Context | None = None) -> str:
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=100)
+    context.terminal_width = 100
+    return f"```text\n{command.get_help(context)}\n```\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
