@@ -21,6 +21,7 @@ from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
 from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.records import Measurement, RunSpec, read_measurement
 from edge_deploy_runner.telemetry import Telemetry
+from golden_keys import check_golden
 from measurements import made_up
 
 from edge_deploy import profiling
@@ -31,7 +32,6 @@ from edge_deploy.energy import Battery, user_power
 from edge_deploy.operator_timing import time_operators
 from edge_deploy.profiling import profile, warnings_of
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 SHORT = RunSpec(min_runs=30, min_seconds=0.05, warm_up_seconds=0.01)
 FAST = ["--runs", "30", "--seconds", "0.05"]
 
@@ -41,28 +41,6 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "small.tflite"
     path.write_bytes(small_models.float_model())
     return path
-
-
-def key_paths(document: Any, prefix: str = "") -> list[str]:
-    """Every key of a document as a dotted path; lists stand for their first object."""
-    if isinstance(document, list):
-        return key_paths(document[0], f"{prefix}[].") if document else []
-    if not isinstance(document, dict):
-        return []
-    found = []
-    for key, value in document.items():
-        path = f"{prefix.removesuffix('.')}.{key}" if prefix else key
-        found += [path, *key_paths(value, f"{path}.")]
-    return found
-
-
-def check_golden(name: str, document: Any) -> None:
-    """The keys of a document are those of the golden file, in order."""
-    path = GOLDEN / name
-    found = key_paths(document)
-    if os.environ.get("EDGE_DEPLOY_UPDATE_GOLDEN"):
-        path.write_text(json.dumps(found, indent=1) + "\n")
-    assert found == json.loads(path.read_text())
 
 
 def test_a_profile_holds_its_promises(model: Path) -> None:
