@@ -50,12 +50,12 @@ def human_size(size_bytes: float) -> str:
 def progress_bar() -> Iterator[Progress]:
     """A progress reporter that draws bars on stderr; plain lines where that is no terminal."""
     if not sys.stderr.isatty():
-        last = [""]
+        seen: set[str] = set()
 
         def report(stage: str, done: int, total: int) -> None:
-            if stage != last[0]:
-                last[0] = stage
-                click.echo(f"{stage} ...", err=True)
+            if stage not in seen:
+                seen.add(stage)
+                click.echo(f"{stage[:1].upper()}{stage[1:]} ...", err=True)
 
         yield report
         return
@@ -71,7 +71,8 @@ def progress_bar() -> Iterator[Progress]:
 
         def draw(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total or None)
+                title = f"{stage[:1].upper()}{stage[1:]}"
+                tasks[stage] = bars.add_task(title, total=total or None)
             bars.update(tasks[stage], completed=done, total=total or None)
 
         yield draw

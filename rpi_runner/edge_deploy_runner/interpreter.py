@@ -191,7 +191,8 @@ def _covered(plain: list[dict[str, Any]], replaced: list[dict[str, Any]], output
 
 def refusal(name: str, error: Exception) -> str:
     """One sentence for what the runtime says when it refuses a model."""
-    text = " ".join(str(error).split())
+    # The runtime adds links and node numbers that say nothing about what to do here.
+    text = " ".join(str(error).split()).split(" See instructions")[0].rstrip(". ")
     if "custom op" in text.lower() or "Flex" in text or "Select TensorFlow op" in text:
         return (
             f"{name} needs operators that the TFLite runtime does not have ({text[:160]}); "
