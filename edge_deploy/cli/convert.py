@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import contract_options, json_option, read_contract_options
-from .rendering import emit_json, human_size, note, progress_bar, table_console, warn
+from .rendering import emit_json, human_size, note, plain_table, progress_bar, table_console, warn
 
 if TYPE_CHECKING:
     from edge_deploy_converters.conversion import Conversion
@@ -110,14 +110,12 @@ def command(
 def _render(conversion: Conversion) -> None:
     if not conversion.models:
         return
-    from rich.table import Table
-
-    table = Table(title="Converted and proven", title_justify="left")
+    table = plain_table("Converted and proven")
     table.add_column("recipe")
     for heading in ("size", "cosine", "agreement", "integer"):
         table.add_column(heading, justify="right")
     table.add_column("proof")
-    table.add_column("file", overflow="fold")
+    table.add_column("file", no_wrap=True)
     for model in conversion.models:
         proof = model.proof
         table.add_row(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import json_option
-from .rendering import emit_json, human_size, note, progress_bar, table_console
+from .rendering import emit_json, human_size, note, plain_table, progress_bar, table_console
 
 if TYPE_CHECKING:
     from edge_deploy.demonstration import Candidate, Story
@@ -44,24 +44,25 @@ def command(output: str, assets: str | None, digits_only: bool, force: bool, as_
 
 
 def _show(story: Story) -> None:
-    from rich.table import Table
-
     console = table_console()
-    table = Table(title=story.title, title_justify="left", title_style="bold")
+    table = plain_table(story.title)
     table.add_column("recipe")
-    headings = ["size", "agrees with float", "p50", "p90", "peak memory", "verdict"]
+    headings = ["size", "agrees", "p50", "p90", "memory", "verdict"]
     with_accuracy = story.candidates[0].accuracy is not None
     if with_accuracy:
-        headings[1:1] = ["top-1", "drop, points [95%]"]
+        headings[1:1] = ["top-1", "drop in points [95%]"]
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "verdict" else "right")
+        table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
     for candidate in story.candidates:
         table.add_row(*_cells(candidate, with_accuracy))
     console.print(table)
-    console.print(f"accuracy and agreement: on {story.samples}; latencies: measured here,", end=" ")
-    console.print(f"{story.candidates[0].measurement.spec.threads} threads")
+    threads = story.candidates[0].measurement.spec.threads
+    console.print(
+        f"agrees: with float32, on {story.samples}; p50, p90, memory: measured here, "
+        f"{threads} threads"
+    )
     if story.looks:
-        looks = Table(title="What it sees", title_justify="left", title_style="bold")
+        looks = plain_table("What it sees")
         for heading in ("photo", "float32", "int8"):
             looks.add_column(heading)
         for look in story.looks:

@@ -13,6 +13,7 @@ from edge_deploy_runner.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 def emit_json(document: Any) -> None:
@@ -31,11 +32,19 @@ def warn(text: str) -> None:
 
 
 def table_console() -> Console:
-    """A console on stdout for tables; as wide as the terminal, 100 columns where there is none."""
+    """A console on stdout for tables; as wide as the terminal, 110 columns where there is none."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 100
+    width = None if sys.stdout.isatty() else 110
     return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False)
+
+
+def plain_table(title: str) -> Table:
+    """A table with one line under its headings and no other frame."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
 
 
 def human_size(size_bytes: float) -> str:
