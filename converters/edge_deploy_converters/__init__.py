@@ -1,0 +1,1 @@
+"""Front ends, recipes, calibration, quantization and proofs."""

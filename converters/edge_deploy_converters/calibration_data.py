@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,9 +98,15 @@ def read_calibration(
     fewer than 5 samples.
     """
     path = Path(data)
-    if not path.exists():
-        raise BadInputError(f"there is no calibration data at {path}; check the path")
-    if path.is_dir():
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        raise BadInputError(f"there is no calibration data at {path}; check the path") from None
+    except OSError as error:
+        raise BadInputError(
+            f"the calibration data {path} cannot be read: {error.strerror or error}"
+        ) from error
+    if is_folder:
         found = _read_folder(path, inputs, contract, on_progress)
     elif path.suffix == ".npz":
         found = _read_npz(path, inputs, contract)
@@ -121,12 +130,7 @@ def _read_folder(
             "--preprocess PRESET|FILE"
         )
     spec = image_spec(inputs, contract)
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    files = _files(folder)
     if len(files) > MOST_SAMPLES:  # evenly spread, so that a folder per class stays balanced
         files = [files[int(i)] for i in np.linspace(0, len(files) - 1, MOST_SAMPLES)]
     pixels, skipped = [], []
@@ -139,7 +143,7 @@ def _read_folder(
     if not pixels:
         raise BadInputError(
             f"the folder {folder} holds no photo that can be read"
-            + (f" ({len(skipped)} files were tried)" if skipped else "")
+            + (f" ({len(skipped)} tried; the first: {skipped[0]})" if skipped else "")
             + "; give some photos like those the model will see"
         )
     stacked = np.stack([p[:, :, np.newaxis] if p.ndim == 2 else p for p in pixels])
@@ -148,25 +152,38 @@ def _read_folder(
     )
 
 
+def _files(folder: Path) -> list[Path]:
+    """All files below a folder but hidden ones, sorted; what may not be listed is left out."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found.extend(Path(place, name) for name in names if not name.startswith("."))
+    return sorted(path for path in found if os.path.isfile(path))  # noqa: PTH113 - never raises
+
+
 def _read_npz(
     path: Path, inputs: Sequence[Tensor], contract: Preprocessing | None
 ) -> CalibrationSet:
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("save it with numpy.savez")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     # numpy, zipfile and zlib raise a dozen types on damaged files.
     except Exception as error:
         raise BadInputError(f"{path} is not a readable .npz file: {error}") from error
-    columns = {}
-    for tensor in inputs:
-        column = _column(arrays, tensor, len(inputs), path)
-        columns[tensor.name] = _fit_column(column, tensor, inputs, contract, path)
-    if len({len(column) for column in columns.values()}) != 1:
+    chosen = {tensor.name: _column(arrays, tensor, len(inputs), path) for tensor in inputs}
+    counts = {column.shape[:1] for column in chosen.values()}
+    if len(counts) != 1:
         raise BadInputError(f"the arrays in {path} have different numbers of samples")
-    if len(next(iter(columns.values()))) > MOST_SAMPLES:
-        first = next(iter(columns.values()))
-        chosen = np.linspace(0, len(first) - 1, MOST_SAMPLES).astype(int)
-        columns = {name: column[chosen] for name, column in columns.items()}
+    ((count, *_),) = counts if counts != {()} else {(0,)}
+    if count > MOST_SAMPLES:  # before photos are resized: there may be tens of thousands
+        kept = np.linspace(0, count - 1, MOST_SAMPLES).astype(int)
+        chosen = {name: column[kept] for name, column in chosen.items()}
+    columns = {
+        tensor.name: _fit_column(chosen[tensor.name], tensor, inputs, contract, path)
+        for tensor in inputs
+    }
     return CalibrationSet(columns, contract, _digest(list(columns.values())), str(path))
 
 
@@ -201,20 +218,29 @@ def _fit_column(
         from PIL import Image
 
         spec = image_spec(inputs, contract)
+        if column.ndim == 4 and column.shape[3] == 1:
+            column = column[..., 0]
+        if 0 in column.shape or (column.ndim == 4 and column.shape[3] not in (3, 4)):
+            raise BadInputError(
+                f"{path} holds 8-bit pixels of shape {list(column.shape)}; photos are [samples, "
+                "height, width] or [samples, height, width, 1, 3 or 4]"
+            )
         fitted = [
-            np.asarray(fit_photo(Image.fromarray(np.squeeze(photo)), spec.size, contract))
-            for photo in column
+            np.asarray(fit_photo(Image.fromarray(photo), spec.size, contract)) for photo in column
         ]
-        if not fitted:
-            raise BadInputError(f"{path} holds no samples")
         return np.stack([p[:, :, np.newaxis] if p.ndim == 2 else p for p in fitted])
-    if column.dtype.kind not in "fiu" or tuple(column.shape[1:]) != tuple(tensor.shape[1:]):
+    if (
+        column.dtype.kind not in "fiu"
+        or not column.ndim
+        or tuple(column.shape[1:]) != tuple(tensor.shape[1:])
+    ):
         raise BadInputError(
             f"the array for {tensor.name!r} in {path} has shape {list(column.shape)} and type "
             f"{column.dtype}; it should be float32 of [samples, "
             f"{', '.join(map(str, tensor.shape[1:]))}], or 8-bit pixels"
         )
-    column = column.astype(np.float32)
+    with np.errstate(over="ignore"):
+        column = column.astype(np.float32)
     if not np.isfinite(column).all():
         raise BadInputError(f"the array for {tensor.name!r} in {path} holds NaN or infinite values")
     return column

@@ -39,9 +39,10 @@ from .calibration_data import (
 from .card import CalibrationRecord, model_card
 from .frontend import FrontEnd
 from .frontend_child import Options
+from .kernel_balancing import balance_kernels
 from .metadata import attach
 from .proofs import NamedModel, Proof, prove
-from .quantization import quantize, statistics_for
+from .quantization import check_operators, quantize, statistics_for
 from .recipes import Recipe, find_recipe
 from .source import Source, find_source
 
@@ -193,12 +194,16 @@ def _targets(
     folder: Path, source: Source, recipes: Sequence[Recipe], force: bool
 ) -> dict[str, Path]:
     """Where each recipe goes; refused before any work is done."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; name a folder for the models")
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is a file; name a folder for the models")
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
     check_folder(folder)
     clear_stale_parts(folder)
     targets = {recipe.name: folder / f"{source.name}_{recipe.name}.tflite" for recipe in recipes}
     for path in targets.values():
+        check_free(path, force=True)  # a name that cannot be is refused before it is asked for
         if source.path is not None and path.exists() and path.samefile(source.path):
             raise OutputError(f"{path} is the source itself; choose another folder")
         check_free(path, force)
@@ -252,6 +257,8 @@ def _import_quantizer(recipes: Sequence[Recipe]) -> None:
     """Load the quantizer while the front end loads TensorFlow on the other core."""
     if any(recipe.weights != "float32" for recipe in recipes):
         import litert_quantizer.quantizer  # noqa: F401
+    for recipe in recipes:
+        check_operators(recipe)
 
 
 def _prepare(
@@ -291,10 +298,11 @@ def _prepare(
     ranges = None
     if any(recipe.needs_calibration for recipe in recipes):
         ranges = calibrate(float_model, samples, len(samples), on_progress)
+    reference = [output.astype(np.float32) for output in front_end.finish_run()]
+    front_end.stop()
     means = None
     if calibration is not None and any(recipe.weights == "int8" for recipe in recipes):
         means = mean_inputs(float_file, (samples.sample(i) for i in chosen))
-    reference = [output.astype(np.float32) for output in front_end.finish_run()]
     if not all(np.isfinite(output).all() for output in reference):
         raise ConversionError(
             f"{front_end.source.name} itself answers with NaN; it was not trained or saved well"
@@ -311,7 +319,12 @@ def _checked(model: ModelFile, contract: Contract, warnings: list[str]) -> Contr
     if labels:
         width = model.outputs[0].shape[-1] if model.outputs and model.outputs[0].shape else 0
         background = bool(contract.preprocessing and contract.preprocessing.background_class)
-        labels = fit_labels(labels, width, background)
+        labels = tuple(label.strip() for label in fit_labels(labels, width, background))
+        if labels != tuple("\n".join(labels).rstrip().splitlines()):
+            raise BadInputError(
+                "a label holds a line break, or the last one is empty: write each on a line of its "
+                "own"
+            )
     wanted = contract.preprocessing
     photo = len(model.inputs) == 1 and len(model.inputs[0].shape) == 4
     if wanted is None and not photo:
@@ -440,14 +453,17 @@ def _make(work: _Work, recipe: Recipe, way: _Way) -> bytes:
 
 
 def _corrected(work: _Work, recipe: Recipe) -> bytes:
-    """The float model with the biases that this recipe's rounding of the weights asks for."""
+    """The float model with the kernels and biases that this recipe's rounding of them asks for."""
     # How weights are rounded depends on nothing else: the ranges of activations have no part in it.
     weights_only = replace(recipe, activations="float32", io="float32")
     key = f"{recipe.granularity} {recipe.keep_float!r}"
     if key not in work.corrected:
         assert work.means is not None
-        rounded = quantize(work.float_model, weights_only)
-        work.corrected[key] = correct_biases(work.float_file, ModelFile(rounded), work.means)
+        steps = ModelFile(quantize(work.float_model, weights_only))
+        balanced = balance_kernels(work.float_file, steps)
+        rounded = ModelFile(quantize(balanced, weights_only))
+        corrected = correct_biases(work.float_file, rounded, work.means)
+        work.corrected[key] = balance_kernels(ModelFile(corrected), steps)
     return work.corrected[key]
 
 
@@ -469,16 +485,27 @@ def _best_way(
         plain = replace(recipe, io="float32")
         chosen = work.chosen[:: 1 if recipe.activations == "int8" else 4]
         scores: dict[str, float] = {}
+        refused: BadInputError | None = None
         for number, way in enumerate(ways, 1):
             on_progress(f"Choosing how to calibrate {recipe.name}", number, len(ways))
-            model = NamedModel(_make(work, plain, way), str(way))
-            errors = [
-                float(np.abs(answer - truth[work.chosen.index(index)]).mean())
-                for index in chosen
-                for answer, truth in zip(
-                    model.answer(work.samples.sample(index)), work.reference, strict=True
-                )
-            ]
+            try:
+                model = NamedModel(_make(work, plain, way), f"recipe {recipe.name}")
+                errors = [
+                    float(np.abs(answer - truth[work.chosen.index(index)]).mean())
+                    for index in chosen
+                    for answer, truth in zip(
+                        model.answer(work.samples.sample(index)), work.reference, strict=True
+                    )
+                ]
+            except BadInputError as error:
+                refused = error
+                continue
             scores[str(way)] = float(f"{float(np.mean(errors)):.6g}")
-        choices[key] = min(ways, key=lambda way: scores[str(way)]), scores
+        if refused is not None and not scores:
+            raise ConversionError(
+                f"recipe {recipe.name} makes a model that does not run: calibrate with more varied "
+                f"inputs, or try another recipe ({refused})"
+            )
+        tried = [way for way in ways if str(way) in scores]
+        choices[key] = min(tried, key=lambda way: scores[str(way)]), scores
     return choices[key]

@@ -17,7 +17,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from edge_deploy_runner.errors import ConversionError, EdgeDeployError
+from edge_deploy_runner.errors import (
+    BadInputError,
+    ConversionError,
+    EdgeDeployError,
+    OutputError,
+)
 from edge_deploy_runner.output import process_is_alive
 from edge_deploy_runner.progress import Progress, silent
 
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WORK_PREFIX = "edge-deploy-convert-"
+_CRASHES = (4, 6, 7, 8, 11)  # illegal instruction, abort, bus error, division, segmentation
 _NEEDS = {"tflite": "ai_edge_litert"}
 
 
@@ -66,24 +72,29 @@ class FrontEnd:
         self.parameters = 0
         self.versions: dict[str, str] = {}
         self._progress = on_progress
-        self._work = Path(tempfile.mkdtemp(prefix=f"{_WORK_PREFIX}{os.getpid()}-"))
-        self._log = (self._work / "log.txt").open("w+b")
+        try:
+            self._work = Path(tempfile.mkdtemp(prefix=f"{_WORK_PREFIX}{os.getpid()}-"))
+            self._log = (self._work / "log.txt").open("w+b")
+        except OSError as error:
+            raise _no_space(error) from error
         self._janitor = _start_janitor(self._work)
         self._child = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
                 f"edge_deploy_converters.{source.front_end}",
-                source.location,
                 "--serve",
                 "--options",
                 json.dumps(asdict(options or Options())),
+                "--",  # a file's name may start with a dash
+                source.location,
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            # Keras and TensorFlow put scratch files there; they go with the work folder.
-            env={**os.environ, "TMPDIR": str(self._work)},
+            # Keras and TensorFlow put scratch files there; they go with the work folder. A keras.py
+            # in the user's folder is not ours to import.
+            env={**os.environ, "TMPDIR": str(self._work), "PYTHONSAFEPATH": "1"},
             text=True,
             encoding="utf-8",
         )
@@ -99,10 +110,14 @@ class FrontEnd:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """End the child and remove its files."""
+    def stop(self) -> None:
+        """End the child once its answers are here, and with it the memory that TensorFlow takes."""
         if self._child.poll() is None:
             self._child.kill()
+
+    def close(self) -> None:
+        """End the child and remove its files."""
+        self.stop()
         self._child.wait()
         for stream in (self._child.stdin, self._child.stdout):
             if stream is not None:
@@ -138,7 +153,10 @@ class FrontEnd:
     def start_run(self, samples: dict[str, NDArray[Any]]) -> None:
         """Ask for the source's answers. `samples`: name to (N, 1, ...); see `finish_run`."""
         inputs: dict[str, Any] = dict(samples)
-        np.savez(self._work / "inputs.npz", **inputs)
+        try:
+            np.savez(self._work / "inputs.npz", **inputs)
+        except OSError as error:
+            raise _no_space(error) from error
         self._ask(
             {
                 "do": "run",
@@ -182,11 +200,23 @@ class FrontEnd:
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        if self.source.front_end == "tflite" and -code in _CRASHES:
+            return BadInputError(
+                f"the TFLite runtime crashed on {self.source.name} (signal {-code}), so it is "
+                "damaged; copy or convert it again"
+            )
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         hint = " (perhaps out of memory)" if code == -9 else ""
         return ConversionError(
             f"the front end for {self.source.name} ended with {how}{hint}: {last[:300]}"
         )
+
+
+def _no_space(error: OSError) -> OutputError:
+    return OutputError(
+        f"temporary files cannot be written ({error.strerror or error}); set TMPDIR to a folder "
+        "with free space"
+    )
 
 
 def _start_janitor(work: Path) -> subprocess.Popen[bytes] | None:

@@ -9,7 +9,10 @@ a descriptor that no library writes to.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
+import errno
+import gc
 import json
 import os
 import signal
@@ -22,6 +25,7 @@ from edge_deploy_runner.errors import (
     BadInputError,
     ConversionError,
     EdgeDeployError,
+    OutputError,
     UsageError,
 )
 
@@ -32,6 +36,7 @@ _KINDS: dict[str, type[EdgeDeployError]] = {
     "usage": UsageError,
     "bad_input": BadInputError,
     "conversion": ConversionError,
+    "output": OutputError,
 }
 
 
@@ -76,6 +81,15 @@ class LoadedSource:
     versions: dict[str, str] = field(default_factory=dict)
 
 
+def refuse_full_disk(error: Exception) -> None:
+    """Raise `OutputError` where `error` says that the folder for temporary files is full."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise OutputError(
+            "the folder for temporary files is full; free some space, or set TMPDIR to a folder "
+            "that has some"
+        ) from error
+
+
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent ends (elsewhere, stdin's end does)."""
     if sys.platform == "linux":
@@ -109,6 +123,12 @@ def main(load: Callable[[str, Options], LoadedSource]) -> None:
             write_bytes(arguments.out, loaded.convert(), force=True)
     except EdgeDeployError as error:
         _reply_error(replies, error, arguments.serve)
+    except OSError as error:
+        try:
+            refuse_full_disk(error)
+        except OutputError as full:
+            _reply_error(replies, full, arguments.serve)
+        raise
     except MemoryError:
         _reply_error(
             replies, ConversionError("there is not enough memory to convert it"), arguments.serve
@@ -129,6 +149,13 @@ def error_from_reply(reply: dict[str, Any]) -> EdgeDeployError:
     return _KINDS.get(str(reply["error"]), ConversionError)(str(reply["message"]))
 
 
+def _give_memory_back() -> None:
+    """Return to the system what the converter has freed, some 100 MB: the parent needs it now."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # glibc alone has it
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _serve(loaded: LoadedSource, replies: TextIO) -> None:
     import numpy as np
 
@@ -144,6 +171,7 @@ def _serve(loaded: LoadedSource, replies: TextIO) -> None:
             with open(request["out"], "wb") as file:
                 file.write(loaded.convert())
             print(json.dumps({"done": "convert"}), file=replies, flush=True)
+            _give_memory_back()
         elif request["do"] == "run":
             with np.load(request["inputs"], allow_pickle=False) as arrays:
                 columns = {name: arrays[name] for name in arrays.files}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from edge_deploy_runner.errors import BadInputError
 
-from .frontend_child import LoadedSource, Options, main
+from .frontend_child import LoadedSource, Options, main, refuse_full_disk
 from .keras_graph import keras_source
-from .keras_safety import refuse_code
+from .keras_safety import parse_config, refuse_code
 
 
 def load(source: str, options: Options) -> LoadedSource:
@@ -24,6 +23,7 @@ def load(source: str, options: Options) -> LoadedSource:
         model = loader(path, options.trust_source)
     # Keras raises what its layers raise: TypeError, ValueError, KeyError, OSError, ...
     except Exception as error:
+        refuse_full_disk(error)
         text = " ".join(str(error).split())
         raise BadInputError(f"Keras cannot load {path.name}: {text[:300]}") from error
     return keras_source(model, options)
@@ -37,18 +37,21 @@ def _read_header(path: Path) -> tuple[Any, str]:
         with h5py.File(path, "r") as file:
             raw = file.attrs.get("model_config")
             version = file.attrs.get("keras_version", b"")
-    except OSError as error:
-        raise BadInputError(f"{path.name} is damaged, not an HDF5 file: {error}") from error
+    # h5py raises OSError, RuntimeError, KeyError, TypeError, ... on damaged files.
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise BadInputError(
+            f"{path.name} is damaged, not an HDF5 file: {text[:200]}; save it again"
+        ) from error
     if raw is None:
         raise BadInputError(
             f"{path.name} holds weights but no model; save the whole model with model.save()"
         )
-    text = raw.decode("utf-8") if isinstance(raw, bytes) else str(raw)
-    version = version.decode("utf-8") if isinstance(version, bytes) else str(version)
-    try:
-        return json.loads(text), version
-    except ValueError as error:
-        raise BadInputError(f"{path.name} has a damaged model configuration: {error}") from error
+    return parse_config(raw if isinstance(raw, bytes) else str(raw), path), _text(version)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _load_keras3(path: Path, trust: bool) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_deploy_runner.errors import BadInputError
 
-from .frontend_child import LoadedSource, Options, main
+from .frontend_child import LoadedSource, Options, main, refuse_full_disk
 from .keras_graph import keras_source
 from .keras_safety import is_pickle, read_keras_config, refuse_code
 
@@ -26,6 +26,7 @@ def load(source: str, options: Options) -> LoadedSource:
         model = keras.models.load_model(path, compile=False, safe_mode=not options.trust_source)
     # Keras raises what its layers raise: TypeError, ValueError, KeyError, OSError, ...
     except Exception as error:
+        refuse_full_disk(error)
         text = " ".join(str(error).split())
         raise BadInputError(f"Keras cannot load {path.name}: {text[:300]}") from error
     return keras_source(model, options)

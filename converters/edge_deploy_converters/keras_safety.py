@@ -13,7 +13,18 @@ from typing import Any
 from edge_deploy_runner.errors import BadInputError
 
 _OWN_MODULES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "builtins")
-_CODE_CLASSES = ("Lambda", "__lambda__", "__typespec__", "function")
+_CODE_CLASSES = (
+    "Lambda", "__lambda__", "__typespec__", "function", "TorchModuleWrapper", "TFSMLayer",
+    "JaxLayer", "FlaxLayer",
+)  # fmt: skip
+# What tf_keras' TFOpLambda may call; tf.io writes files and tf.py_function runs Python.
+_TENSORFLOW_PARTS = (
+    "math", "nn", "image", "linalg", "signal", "random", "bitwise", "sparse", "ragged", "strings",
+    "__operators__", "dtypes", "quantization",
+)  # fmt: skip
+_TENSORFLOW_CODE = ("py_function", "numpy_function", "load_library", "load_op_library", "print")
+# No network's structure is that long; a zip can hold gigabytes of zeros in a few bytes.
+LARGEST_CONFIG_BYTES = 64 * 2**20
 
 
 def is_pickle(path: Path) -> bool:
@@ -48,6 +59,14 @@ def _find_code(value: Any) -> str:
                     return f"a {kind} layer" if kind == "Lambda" else f"a {kind} object"
             if isinstance(module, str) and not _is_own(module):
                 return f"a custom object from the Python module {module!r}"
+            # Wrappers keep marshalled bytecode beside a key such as residual_fn_type.
+            if any(v == "lambda" and str(k).endswith("_type") for k, v in item.items()):
+                return "a marshalled function"
+            settings = item.get("config")
+            if kind == "TFOpLambda" and isinstance(settings, dict):
+                called = str(settings.get("function"))
+                if not _is_computation(called):
+                    return f"a call of tf.{called}"
             stack.extend(item.values())
     return ""
 
@@ -56,14 +75,41 @@ def _is_own(module: str) -> bool:
     return any(module == own or module.startswith(own + ".") for own in _OWN_MODULES)
 
 
+def _is_computation(function: str) -> bool:
+    """Whether a TensorFlow function, named as in `math.add`, only computes."""
+    *parts, name = function.removeprefix("tf.").removeprefix("compat.v1.").split(".")
+    return name not in _TENSORFLOW_CODE and (not parts or parts[0] in _TENSORFLOW_PARTS)
+
+
+def parse_config(text: str | bytes, path: Path) -> Any:
+    """The configuration of a Keras model from its JSON; raises `BadInputError`."""
+    if len(text) > LARGEST_CONFIG_BYTES:
+        raise BadInputError(
+            f"{path.name} has a model configuration of {len(text) / 1e6:.0f} MB, which no real "
+            "network needs; it is damaged: save it again"
+        )
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(
+            f"{path.name} has a damaged model configuration: {error}; save it again"
+        ) from error
+
+
 def read_keras_config(path: Path) -> Any:
     """The configuration in a `.keras` zip; raises `BadInputError` where there is none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
+            if archive.getinfo("config.json").file_size > LARGEST_CONFIG_BYTES:
+                raise ValueError("its config.json is too large")
+            text = archive.read("config.json")
     except KeyError:
         raise BadInputError(
             f"{path.name} is a zip without a Keras config.json; save it with model.save()"
         ) from None
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise BadInputError(f"{path.name} is damaged, not a .keras file: {error}") from error
+    # zipfile and zlib raise a dozen types on damaged files.
+    except Exception as error:
+        raise BadInputError(
+            f"{path.name} is damaged, not a .keras file: {error}; save it again"
+        ) from error
+    return parse_config(text, path)

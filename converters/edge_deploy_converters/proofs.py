@@ -159,7 +159,7 @@ def prove(
     figures: dict[str, Any] = dict.fromkeys(
         ("cosine", "cosine_min", "top1_agreement", "max_abs_error")
     )
-    if answers and np.isfinite(answers[0]).all():
+    if answers and all(np.isfinite(answer).all() for answer in answers):
         compared, figures = _compare(recipe, answers, reference, real_inputs)
         checks.extend(compared)
     return Proof(
@@ -177,7 +177,8 @@ def _operators(file: ModelFile) -> Check:
     bad = sorted(
         {
             op.custom or op.kind
-            for op in file.graph.operators
+            for graph in file.subgraphs
+            for op in graph.operators
             if op.custom or op.kind == "VAR_HANDLE"
         }
     )
@@ -270,7 +271,10 @@ def _compare(
     per_output = [cosines(a, r) for a, r in zip(answers, reference, strict=True)]
     cosine = np.min(per_output, axis=0)
     mean, lowest = float(cosine.mean()), float(cosine.min())
-    error = max(float(np.abs(a - r).max()) for a, r in zip(answers, reference, strict=True))
+    error = max(
+        float(np.abs(a.astype(np.float64) - r).max())
+        for a, r in zip(answers, reference, strict=True)
+    )
     kind = _kind(recipe)
     wanted, flips = _LIMITS[kind]
     checks = [

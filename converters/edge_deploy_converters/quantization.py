@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from edge_deploy_runner.contract import Preprocessing
-from edge_deploy_runner.errors import ConversionError
+from edge_deploy_runner.errors import BadInputError, ConversionError
 from edge_deploy_runner.model_file import ModelFile
 
 from .calibration import Ranges
@@ -65,6 +65,20 @@ def quantize(float_model: bytes, recipe: Recipe, statistics: Statistics | None =
         ) from error
 
 
+def check_operators(recipe: Recipe) -> None:
+    """Raise `BadInputError` where a rule of the recipe names an operator that nobody knows."""
+    if recipe.weights != "float32" and any(rule.operator != "*" for rule in recipe.keep_float):
+        from litert_quantizer import qtyping
+
+        known = [name.name for name in qtyping.TFLOperationName if name.value != "*"]
+        for rule in recipe.keep_float:
+            if rule.operator not in ("*", *known):
+                raise BadInputError(
+                    f"recipe {recipe.name!r}: keep_float names the unknown operator "
+                    f"{rule.operator!r}; use one of {', '.join(known)}"
+                )
+
+
 def _configure(tool: Any, recipe: Recipe) -> None:
     from litert_quantizer import qtyping
     from litert_quantizer.algorithm_manager import AlgorithmName
@@ -111,15 +125,5 @@ def _configure(tool: Any, recipe: Recipe) -> None:
             for kind in (names.INPUT, names.OUTPUT):
                 tool.update_quantization_recipe(".*", kind, algorithm_key=AlgorithmName.NO_QUANTIZE)
     for rule in recipe.keep_float:
-        kind = everything if rule.operator == "*" else _operator(names, rule.operator)
+        kind = everything if rule.operator == "*" else names[rule.operator]
         tool.update_quantization_recipe(rule.regex, kind, algorithm_key=AlgorithmName.NO_QUANTIZE)
-
-
-def _operator(names: Any, operator: str) -> Any:
-    try:
-        return names[operator]
-    except KeyError:
-        valid = ", ".join(name.name for name in names if name.value != "*")
-        raise ConversionError(
-            f"keep_float: unknown operator {operator!r}; one of {valid}"
-        ) from None

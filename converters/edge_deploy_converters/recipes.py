@@ -125,7 +125,7 @@ def find_recipe(name_or_file: str) -> Recipe:
         raise BadInputError(
             f"the recipe file {path} cannot be read: {error.strerror or error}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"the recipe file {path} cannot be parsed: {error}") from error
     return recipe_from_mapping(values, path.name, path.stem)
 
@@ -141,7 +141,11 @@ def recipe_from_mapping(values: Any, origin: str, name: str) -> Recipe:
     cleaned: dict[str, Any] = {"name": name, **values}
     rules = cleaned.pop("keep_float", [])
     if not isinstance(rules, list) or not all(
-        isinstance(rule, dict) and rule and set(rule) <= {"regex", "operator"} for rule in rules
+        isinstance(rule, dict)
+        and rule
+        and set(rule) <= {"regex", "operator"}
+        and all(isinstance(value, str) for value in rule.values())
+        for rule in rules
     ):
         raise BadInputError(
             f"{origin}: keep_float is a list of tables with regex, operator or both"

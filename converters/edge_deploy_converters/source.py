@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,21 +35,32 @@ def find_source(source: str) -> Source:
         if source.startswith(prefix):
             return _named(source, prefix, front_end)
     path = Path(source)
-    if not path.exists():
-        raise BadInputError(f"there is no model at {path}; give {FORMATS}")
-    if path.is_dir():
-        if not (path / "saved_model.pb").is_file():
-            raise BadInputError(
-                f"the folder {path} is no SavedModel: it holds no saved_model.pb; give {FORMATS}"
-            )
-        return Source("saved_model", str(path), path.resolve().name, _folder_sha256(path), path)
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            if not (path / "saved_model.pb").is_file():
+                raise BadInputError(
+                    f"the folder {path} is no SavedModel: it holds no saved_model.pb; "
+                    f"give {FORMATS}"
+                )
+            name = _writable_name(path.resolve().name)
+            return Source("saved_model", str(path), name, _folder_sha256(path), path)
+        if not stat.S_ISREG(mode):  # a pipe has no end to wait for, a device may have none at all
+            raise BadInputError(f"{path} is no file; give {FORMATS}")
         with path.open("rb") as file:
             start = file.read(16)
+        front_end = _front_end(path, start)
         digest = _file_sha256(path)
+    except FileNotFoundError:
+        raise BadInputError(f"there is no model at {path}; give {FORMATS}") from None
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror or error}") from error
-    return Source(_front_end(path, start), str(path), path.stem, digest, path)
+    return Source(front_end, str(path), _writable_name(path.stem), digest, path)
+
+
+def _writable_name(name: str) -> str:
+    """The name as text: Linux takes any bytes in a file's name, JSON and TFLite take UTF-8."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _named(source: str, prefix: str, front_end: str) -> Source:
@@ -94,6 +107,6 @@ def _folder_sha256(folder: Path) -> str:
     """One hash over the names and contents of all files in a folder."""
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(os.fsencode(path.relative_to(folder).as_posix()) + b"\0")
         digest.update(bytes.fromhex(_file_sha256(path)))
     return digest.hexdigest()

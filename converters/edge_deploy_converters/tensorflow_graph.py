@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from edge_deploy_runner.errors import BadInputError, ConversionError
 
 from .frontend_child import LoadedSource, Options, Tensor
+
+_LARGEST_INPUT = 2**26  # values of one input: an image of 4,700 x 4,700 pixels
 
 
 def fixed_shape(
@@ -27,6 +30,11 @@ def fixed_shape(
             raise BadInputError(
                 f"--input-shape {','.join(map(str, given))} does not fit input {name!r} of shape "
                 f"{list(shape)}; the batch must be 1"
+            )
+        if math.prod(given) > _LARGEST_INPUT:
+            raise BadInputError(
+                f"--input-shape {','.join(map(str, given))} asks for an input of "
+                f"{math.prod(given) * 4 / 1e9:.0f} GB; give a smaller one"
             )
         return given
     if len(shape) == 0:
@@ -103,7 +111,8 @@ def _trace(function: Any) -> Any:
         return function.get_concrete_function()
     # Tracing runs the source's own layers, which may raise anything.
     except Exception as error:
-        text = " ".join(str(error).split())
+        # Keras wraps its sentence into the stack of its own code.
+        text = " ".join(str(error).rsplit("Error: ", maxsplit=1)[-1].split())
         raise ConversionError(
             f"the model cannot be called with its own input: {text[:300]}"
         ) from error

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.interpreter import LoadedModel, refusal, runtime
 from edge_deploy_runner.model_file import ModelFile, TensorInfo
 
-from .flatbuffer_model import add_signature, pack, unpack
+from .flatbuffer_model import add_signature, pack, text, unpack
 from .frontend_child import LoadedSource, Options, Tensor, main
 from .tensorflow_graph import fixed_shape
 
@@ -35,6 +36,7 @@ def load(source: str, options: Options) -> LoadedSource:
         )
     many = len(file.inputs) > 1
     shapes = {t.index: _shape(t, options, many) for t in file.inputs}
+    file = _one_signature(file, options)
     data = _fixed(file, shapes)
     prepared = ModelFile(data, path.name)
     keys = prepared.signatures[0].inputs
@@ -49,7 +51,9 @@ def load(source: str, options: Options) -> LoadedSource:
     answer_order = [place[outputs[name]] for name in sorted(outputs)]
     original = LoadedModel(file.data, name=path.name)
     if any(shapes[t.index] != t.shape for t in file.inputs):
-        _resize(original, [shapes[t.index] for t in file.inputs])
+        _resize(original, [shapes[t.index] for t in file.inputs], path.name)
+    # A damaged model may take the runtime down: here, where only this child is lost.
+    original.run(*(np.zeros(shapes[t.index], t.dtype) for t in file.inputs))
 
     def run(sample: dict[str, Any]) -> list[Any]:
         values: list[Any] = [None] * len(inputs)
@@ -64,6 +68,35 @@ def load(source: str, options: Options) -> LoadedSource:
     return LoadedSource(
         inputs, parameters, lambda: data, run, {"ai-edge-litert": runtime().version}
     )
+
+
+def _one_signature(file: ModelFile, options: Options) -> ModelFile:
+    """The model with the one signature that is meant; the tools after this one take no more."""
+    keys = [signature.key for signature in file.signatures]
+    wanted = options.signature or ("serving_default" if len(keys) > 1 else "")
+    if wanted and wanted not in keys:
+        raise BadInputError(
+            f"{file.name} has no signature {wanted!r} (it has: {', '.join(keys) or 'none'}); name "
+            "one with --signature"
+        )
+    chosen = next((s for s in file.signatures if s.key == wanted or not wanted), None)
+    if chosen is None:
+        return file
+    graph = file.graph
+    if (
+        chosen.subgraph != 0
+        or sorted(chosen.inputs.values()) != sorted(graph.inputs)
+        or sorted(chosen.outputs.values()) != sorted(graph.outputs)
+    ):
+        raise BadInputError(
+            f"the signature {chosen.key!r} of {file.name} is not its main graph; convert the "
+            "source that it was made from with --signature"
+        )
+    if len(keys) == 1:
+        return file
+    model = unpack(file.data)
+    model.signatureDefs = [s for s in model.signatureDefs if text(s.signatureKey) == chosen.key]
+    return ModelFile(pack(model), file.name)
 
 
 def _shape(tensor: TensorInfo, options: Options, many: bool) -> tuple[int, ...]:
@@ -89,10 +122,13 @@ def _fixed(file: ModelFile, shapes: dict[int, tuple[int, ...]]) -> bytes:
     return pack(model)
 
 
-def _resize(loaded: LoadedModel, shapes: list[tuple[int, ...]]) -> None:
-    for detail, shape in zip(loaded.inputs, shapes, strict=True):
-        loaded.interpreter.resize_tensor_input(detail["index"], list(shape))
-    loaded.interpreter.allocate_tensors()
+def _resize(loaded: LoadedModel, shapes: list[tuple[int, ...]], name: str) -> None:
+    try:
+        for detail, shape in zip(loaded.inputs, shapes, strict=True):
+            loaded.interpreter.resize_tensor_input(detail["index"], list(shape))
+        loaded.interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise BadInputError(refusal(name, error)) from error
 
 
 def _infer_shapes(model: Any, name: str) -> None:

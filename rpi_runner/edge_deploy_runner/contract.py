@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import BadInputError, DamagedModelError
+from .errors import BadInputError, DamagedModelError, UsageError
 from .flatbuffer import Table
 from .model_file import CONTRACT_ENTRY, STANDARD_ENTRY, ModelFile
 
@@ -177,14 +177,23 @@ def preset(name: str) -> Preprocessing:
 
 
 def read_preprocessing(name_or_file: str) -> Preprocessing:
-    """A preset by name, or a `.json` or `.toml` file with the fields of `Preprocessing`."""
+    """A preset by name, or a `.json` or `.toml` file with the fields of `Preprocessing`.
+
+    Raises `UsageError` for an unknown preset and `BadInputError` for a file that makes no sense.
+    """
     path = Path(name_or_file)
-    if name_or_file in PRESETS or path.suffix not in (".json", ".toml"):
-        return preset(name_or_file)
+    if name_or_file in PRESETS:
+        return PRESETS[name_or_file]
+    if path.suffix not in (".json", ".toml"):
+        raise UsageError(
+            f"unknown preprocessing preset {name_or_file!r}; use one of {', '.join(PRESETS)}, or "
+            "a .toml or .json file"
+        )
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"the preprocessing file {path} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise BadInputError(f"the preprocessing file {path} cannot be read: {reason}") from error
     try:
         if path.suffix == ".json":
             values = json.loads(text)
@@ -192,7 +201,7 @@ def read_preprocessing(name_or_file: str) -> Preprocessing:
             from .toml import tomllib
 
             values = tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"the preprocessing file {path} cannot be parsed: {error}") from error
     if not isinstance(values, dict):
         raise BadInputError(f"the preprocessing file {path} must hold one object of keys")
@@ -207,8 +216,12 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Labels from a text file, one a line in class order; blank lines at the end are dropped."""
     try:
         text = Path(path).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"the label file {path} cannot be read: {error}") from error
+    except UnicodeDecodeError:
+        raise BadInputError(f"the label file {path} is not a text file in UTF-8") from None
+    except OSError as error:
+        raise BadInputError(
+            f"the label file {path} cannot be read: {error.strerror or error}"
+        ) from error
     labels = tuple(line.strip() for line in text.rstrip().splitlines())
     if not labels:
         raise BadInputError(f"the label file {path} holds no labels; write one label a line")

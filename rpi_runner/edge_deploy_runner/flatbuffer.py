@@ -145,7 +145,7 @@ class Table:
 
     def integers(self, number: int, kind: str = "int32") -> tuple[int, ...]:
         """The list of integers in field `number`."""
-        return tuple(int(value) for value in self.scalars(number, kind))
+        return tuple(map(int, self.scalars(number, kind)))
 
     def tables(self, number: int) -> Iterator[Table]:
         """The tables in the list of field `number`."""

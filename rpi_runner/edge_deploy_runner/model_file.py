@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -293,7 +294,7 @@ def _read_tensor(index: int, table: Table) -> TensorInfo:
     zero_points: tuple[int, ...] = ()
     dimension = 0
     if quantization is not None:
-        scales = tuple(float(value) for value in quantization.scalars(2, "float32"))
+        scales = tuple(map(float, quantization.scalars(2, "float32")))
         zero_points = quantization.integers(3, "int64")
         dimension = quantization.integer(6, "int32")
     return TensorInfo(
@@ -313,9 +314,12 @@ def _read_tensor(index: int, table: Table) -> TensorInfo:
 def read_model_bytes(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a model file; raises `BadInputError` with the reason where there are none."""
     path = Path(path)
-    if os.path.isdir(path):  # noqa: PTH112 - unlike Path's, never raises
-        raise BadInputError(f"{path} is a folder, not a .tflite file; name the file in it")
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise BadInputError(f"{path} is a folder, not a .tflite file; name the file in it")
+        if not stat.S_ISREG(mode):  # a pipe has no end to wait for, a device may have none at all
+            raise BadInputError(f"{path} is no file; name a .tflite file")
         data = path.read_bytes()
     except FileNotFoundError:
         raise BadInputError(f"there is no model at {path}; check the path") from None

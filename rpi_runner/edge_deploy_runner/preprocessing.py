@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +63,15 @@ def open_photo(path: str | os.PathLike[str]) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+                raise BadInputError(f"{path} is no file; give a JPEG, PNG or another photo")
             image = Image.open(path)
             if image.width * image.height > LARGEST_PHOTO_PIXELS:
                 raise Image.DecompressionBombError
             image.load()
             return image
+    except BadInputError:
+        raise
     except FileNotFoundError:
         raise BadInputError(f"there is no photo at {path}; check the path") from None
     except IsADirectoryError:

@@ -21,6 +21,7 @@ SHARED_MODELS = ROOT.parent / "shared" / "models"
 SCRIPTS = Path(sys.executable).parent
 _SAMPLING_S = 0.05
 _MOST_OUTPUT = 2000
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,13 @@ def medians(pairs: Sequence[tuple[float, float]], unit: str = "s", digits: int =
 
 
 def quiet_environment() -> dict[str, str]:
-    """The environment of both sides: the same switches for TensorFlow, and no accelerator."""
+    """The environment of both sides: the same switches for TensorFlow, and no accelerator.
+
+    Modules may be kept as bytecode, as those of an installed package are.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != _NO_BYTECODE}
     return {
-        **os.environ,
+        **kept,
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_ENABLE_ONEDNN_OPTS": "0",
         "CUDA_VISIBLE_DEVICES": "-1",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import readme
 from conftest import ROOT
+
 from edge_deploy.cli.reference import reference
 
 

@@ -20,7 +20,7 @@ from edge_deploy_runner.contract import (
     read_labels,
     read_preprocessing,
 )  # fmt: skip
-from edge_deploy_runner.errors import BadInputError, DamagedModelError
+from edge_deploy_runner.errors import BadInputError, DamagedModelError, UsageError
 from edge_deploy_runner.model_file import ModelFile
 from small_models_photo import MOBILENET, Builder, color_classifier, with_files
 
@@ -94,7 +94,7 @@ def test_bad_contracts_are_refused_with_the_valid_values(
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("p.json", "{"), ("p.json", "[1]"), ("p.toml", "a = = 1"), ("p.json", None), ("nope", None),
+    [("p.json", "{"), ("p.json", "[1]"), ("p.toml", "a = = 1"), ("p.json", None),
      ("p.toml", b"\xff\xfe")],
 )  # fmt: skip
 def test_files_that_hold_no_contract_are_refused(
@@ -107,6 +107,11 @@ def test_files_that_hold_no_contract_are_refused(
         path.write_bytes(content)
     with pytest.raises(BadInputError):
         read_preprocessing(str(path))
+
+
+def test_an_unknown_preset_is_a_matter_of_usage() -> None:
+    with pytest.raises(UsageError, match="'nope'; use one of mobilenet, efficientnet-lite"):
+        read_preprocessing("nope")
 
 
 def test_labels_are_read_with_their_blanks_and_marks_removed(tmp_path: Path) -> None:

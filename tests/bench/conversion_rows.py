@@ -1,0 +1,108 @@
+"""`convert` against a bare script that calls the same two tools: time, memory, all recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_deploy_converters.recipes import RECIPES
+
+from .measuring import (
+    BENCH,
+    SCRIPTS,
+    Row,
+    at_most,
+    interleaved,
+    medians,
+    peak_of,
+    ratios,
+    say,
+    seconds_of,
+)
+from .subjects import Subject, Subjects
+
+_TIME, _MEMORY, _ALL = 1.15, 1.1, 0.3
+_MB = 1e6
+
+
+def ours(subjects: Subjects, subject: Subject, *recipes: str) -> list[str | Path]:
+    """Our command line, proofs and cards included."""
+    chosen = [part for recipe in recipes for part in ("-r", recipe)]
+    return [
+        SCRIPTS / "edge-deploy", "convert", subject.source, "-o", subjects.folder / "ours",
+        "--force", "--calibration", subject.calibration, "--preprocess", subject.preprocessing,
+        *chosen,
+    ]  # fmt: skip
+
+
+def bare(subjects: Subjects, subject: Subject, recipe: str) -> list[str | Path]:
+    """The script's command line."""
+    return [
+        SCRIPTS / "python", BENCH / "bare_convert.py", subject.source, subject.calibration,
+        subjects.folder / "bare.tflite", recipe, *subject.bare_arguments(),
+    ]  # fmt: skip
+
+
+def time_rows(subjects: Subjects) -> list[Row]:
+    """Wall time of one recipe."""
+    rows = []
+    for subject in subjects.both:
+        commands = ours(subjects, subject, "int8"), bare(subjects, subject, "int8")
+        pairs = interleaved(
+            lambda c=commands: seconds_of(c[0]),
+            lambda c=commands: seconds_of(c[1]),
+            1 if subjects.quick else 3,
+            f"convert int8, {subject.name}",
+        )
+        rows.append(
+            at_most(
+                f"convert int8, time, {subject.name}", "ours / bare script", ratios(pairs), _TIME,
+                medians(pairs),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def memory_rows(subjects: Subjects) -> list[Row]:
+    """Peak memory of one recipe: of the process tree, and of the largest process alone."""
+    rows = []
+    for subject in subjects.both:
+        say(f"convert int8, memory, {subject.name}")
+        # Ours once and the script once: peaks repeat within a percent.
+        ours_peak = peak_of(ours(subjects, subject, "int8"))
+        bare_peak = peak_of(bare(subjects, subject, "int8"))
+        for what, mine, theirs in (
+            ("process tree, sum of PSS", ours_peak.tree_bytes, bare_peak.tree_bytes),
+            ("largest process, PSS", ours_peak.largest_bytes, bare_peak.largest_bytes),
+        ):
+            rows.append(
+                at_most(
+                    f"convert int8, memory, {subject.name}", f"ours / bare script, {what}",
+                    [mine / theirs], _MEMORY, f"{mine / _MB:.0f} / {theirs / _MB:.0f} MB",
+                )
+            )  # fmt: skip
+    return rows
+
+
+def all_recipes_rows(subjects: Subjects) -> list[Row]:
+    """All eight recipes in one call, against eight runs of the script."""
+    rows = []
+    names = list(RECIPES)
+    for subject in subjects.both:
+        times = 1 if subjects.quick else 3
+        share = -(-len(names) // times)
+        mine, theirs = [], []
+        for number in range(times):
+            mine.append(seconds_of(ours(subjects, subject, *names)))
+            say(f"eight recipes, {subject.name}: {mine[-1]:.1f} s at once")
+            for name in names[number * share : (number + 1) * share]:
+                theirs.append(seconds_of(bare(subjects, subject, name)))
+                say(f"eight recipes, {subject.name}: {theirs[-1]:.1f} s for {name} alone")
+        total = sum(theirs)
+        rows.append(
+            at_most(
+                f"convert eight recipes, {subject.name}", "one call / eight bare scripts",
+                [seconds / total for seconds in mine], _ALL,
+                f"{sorted(mine)[len(mine) // 2]:.1f} / {total:.1f} s",
+            )
+        )  # fmt: skip
+    return rows
