@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from conftest import ASSETS, edge_deploy, skip_or_fail
-from edge_deploy.demonstration import crops, find_assets
-from edge_deploy.plotting import Point, ticks, tradeoff_plot
 from edge_deploy_converters.zoo import ZooError, fetch, zoo_entry
 from edge_deploy_runner.errors import BadInputError
 from PIL import Image
+
+from edge_deploy.demonstration import crops, find_assets
+from edge_deploy.plotting import Point, ticks, tradeoff_plot
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 

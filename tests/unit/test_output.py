@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,22 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_without_leave_to_write(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
-    try:
-        if os.access(tmp_path, os.W_OK):
-            pytest.skip("this user may write everywhere")
-        with pytest.raises(OutputError, match="you may not write there"):
-            write_bytes(tmp_path / "a.bin", b"abc")
-    finally:
-        tmp_path.chmod(0o755)
+@pytest.mark.skipif(os.name == "nt", reason="permissions are another thing on Windows")
+def test_a_folder_without_leave_to_write() -> None:
+    """Root may write everywhere, so a child writes as nobody where root runs the tests."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o555)
+    child = os.fork()
+    if child == 0:
+        if os.getuid() == 0:
+            os.setuid(65534)
+        try:
+            write_bytes(folder / "a.bin", b"abc")
+        except OutputError as error:
+            os._exit(0 if "you may not write there" in str(error) else 2)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    folder.chmod(0o755)
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    assert os.waitstatus_to_exitcode(status) == 0
