@@ -94,9 +94,11 @@ class Budget:
 def read_budget(path: str | os.PathLike[str]) -> Budget:
     """The budget in a TOML file; raises `BadInputError` with what is wrong in it."""
     path = Path(path)
-    if path.is_dir():
-        raise BadInputError(f"{path} is a folder, not a budget file; name the file in it")
     try:
+        if path.is_dir():
+            raise BadInputError(f"{path} is a folder, not a budget file; name the file in it")
+        if path.is_char_device():
+            raise BadInputError(f"{path} is no file; name a budget file")
         text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         raise BadInputError(f"there is no budget at {path}; check the path") from None
@@ -113,7 +115,7 @@ def parse_budget(text: str, name: str = "the budget") -> Budget:
     """The budget in TOML text; raises `BadInputError` with what is wrong in it."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInputError(f"{name} is not TOML: {error}") from error
     _check_keys(document, _KEYS, name)
     device = document.get("device")

@@ -5,6 +5,7 @@ Commands are loaded when they are called: `edge-deploy --help` imports nothing b
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -87,6 +88,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run one command line (`sys.argv` by default) and return its exit code."""
     from edge_deploy_runner.errors import EdgeDeployError
 
+    _complete_streams()
     try:
         result = cli.main(args=arguments, prog_name="edge-deploy", standalone_mode=False)
         # click returns, rather than raises, the code of ctx.exit() outside standalone mode.
@@ -100,18 +102,36 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return 2
     except EdgeDeployError as error:
-        click.echo(f"Error: {error}", err=True)
+        # A file's name may hold line breaks; the sentence stays one line.
+        click.echo(f"Error: {' '.join(str(error).splitlines())}", err=True)
         return error.exit_code
     except BrokenPipeError:
         # The reader went away (`| head`): leave without a second traceback at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            click.echo("Error: the output cannot be written: the disk is full", err=True)
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # what is left in it stays there
+            return 7
         import traceback
 
         traceback.print_exc()
         click.echo("This is a bug in edge-deploy; please report it with the lines above.", err=True)
         return 70
+
+
+def _complete_streams() -> None:
+    """Have a place to write to where the user closed one (`>&-`), and show every file's name."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # else the next file or pipe that is opened would be taken for a standard stream
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace" if name == "stderr" else "surrogateescape")
 
 
 if __name__ == "__main__":

@@ -368,9 +368,11 @@ def read_measurement(path: str | os.PathLike[str]) -> Measurement:
 def read_json_object(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The JSON object in a file; raises `BadInputError` where there is none."""
     path = Path(path)
-    if path.is_dir():
-        raise BadInputError(f"{path} is a folder, not a JSON file; name the file in it")
     try:
+        if path.is_dir():
+            raise BadInputError(f"{path} is a folder, not a JSON file; name the file in it")
+        if path.is_char_device():
+            raise BadInputError(f"{path} is no file; name a JSON file")
         document = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise BadInputError(f"there is no file at {path}; check the path") from None
