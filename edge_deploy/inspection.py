@@ -16,6 +16,7 @@ from typing import Any
 from edge_deploy_runner.classifier import check_card
 from edge_deploy_runner.contract import Contract, Preprocessing, read_contract
 from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.graph import Subgraph, TensorInfo
 from edge_deploy_runner.graph_cost import (
     UNCOUNTED_KINDS,
     Island,
@@ -25,7 +26,7 @@ from edge_deploy_runner.graph_cost import (
     float_islands,
     integer_share,
 )  # fmt: skip
-from edge_deploy_runner.model_file import ModelFile, Subgraph, TensorInfo
+from edge_deploy_runner.model_file import ModelFile
 
 _CHILD_SECONDS = 30.0
 _PASS_THROUGH = ("DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "CAST")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_deploy_runner.errors import BadInputError, DeviceError
-from edge_deploy_runner.model_file import ModelFile, OperatorInfo, Subgraph
+from edge_deploy_runner.graph import OperatorInfo, Subgraph
+from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.progress import Progress, silent
 from edge_deploy_runner.records import OperatorTiming, RunSpec
 

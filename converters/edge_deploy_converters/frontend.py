@@ -23,7 +23,7 @@ from edge_deploy_runner.errors import (
     EdgeDeployError,
     OutputError,
 )
-from edge_deploy_runner.output import process_is_alive
+from edge_deploy_runner.process import process_is_alive
 from edge_deploy_runner.progress import Progress, silent
 
 from .frontend_child import Options, Tensor, error_from_reply

@@ -15,7 +15,6 @@ import errno
 import gc
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from edge_deploy_runner.errors import (
     OutputError,
     UsageError,
 )
+from edge_deploy_runner.process import die_with_parent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,13 +88,6 @@ def refuse_full_disk(error: Exception) -> None:
             "the folder for temporary files is full; free some space, or set TMPDIR to a folder "
             "that has some"
         ) from error
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends (elsewhere, stdin's end does)."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def main(load: Callable[[str, Options], LoadedSource]) -> None:

@@ -9,6 +9,7 @@ import errno
 import os
 import sys
 from importlib import import_module
+from typing import TextIO
 
 import click
 
@@ -112,13 +113,17 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             click.echo("Error: the output cannot be written: the disk is full", err=True)
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # what is left in it stays there
+            sys.stdout = _nowhere()  # what is left in the old one stays there
             return 7
         import traceback
 
         traceback.print_exc()
         click.echo("This is a bug in edge-deploy; please report it with the lines above.", err=True)
         return 70
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _complete_streams() -> None:
@@ -129,7 +134,7 @@ def _complete_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+            setattr(sys, name, _nowhere())
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace" if name == "stderr" else "surrogateescape")
 

@@ -81,7 +81,8 @@ def command(
     from edge_deploy_converters.recipes import RECIPES
 
     contract, labels = read_contract_options(preprocess, labels_file, background_class)
-    wanted = tuple(RECIPES) if recipes == ("all",) else recipes
+    extra = [name for name in recipes if name not in (*RECIPES, "all")]
+    wanted = (*RECIPES, *extra) if "all" in recipes else recipes
     failed = 0
     with progress_bar() as progress:
         try:

@@ -17,7 +17,6 @@ An answer with "error" names the class of the error and its sentence.
 from __future__ import annotations
 
 import base64
-import contextlib
 import gc
 import json
 import math
@@ -33,6 +32,7 @@ from numpy.typing import NDArray
 from . import errors, telemetry
 from .errors import BadInputError, DeviceError, EdgeDeployError
 from .interpreter import LoadedModel, refusal, runtime
+from .process import die_with_parent
 from .records import RunSpec
 
 SEED = 20240607
@@ -68,20 +68,6 @@ def error_from_answer(answer: dict[str, Any]) -> EdgeDeployError | None:
     if not (isinstance(kind, type) and issubclass(kind, EdgeDeployError)):
         kind = EdgeDeployError
     return kind(str(record.get("message")))
-
-
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies; elsewhere the end of stdin does."""
-    if not sys.platform.startswith("linux"):
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        import ctypes
-        import signal
-
-        parent = os.getppid()
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:  # it died between the two lines
-            os._exit(1)
 
 
 def serve(requests: TextIO, answers: TextIO) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .errors import DamagedModelError
 
 if TYPE_CHECKING:
-    from .model_file import OperatorInfo, Subgraph, TensorInfo
+    from .graph import OperatorInfo, Subgraph, TensorInfo
 
 ABSENT = -1  # an optional input that an operator does without
 LARGEST_TENSOR_BYTES = 2**31

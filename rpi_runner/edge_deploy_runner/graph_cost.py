@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .graph import OperatorInfo, Subgraph, TensorInfo
 from .graph_checks import ABSENT
-from .model_file import ModelFile, OperatorInfo, Subgraph, TensorInfo
+from .model_file import ModelFile
 
 # Where the filters and the bias lie among an operator's inputs.
 _FILTERS = {
@@ -173,7 +174,8 @@ def integer_weight_share(model: ModelFile) -> float:
     for tensor in model.graph.tensors:
         if tensor.dtype in _INTEGERS and tensor.scales and model.is_constant(tensor):
             integers += tensor.elements
-        elif tensor.dtype in _FLOATS and model.is_constant(tensor):
+        # Biases stay float: beside narrow layers they would outweigh what was quantized.
+        elif tensor.dtype in _FLOATS and len(tensor.shape) > 1 and model.is_constant(tensor):
             floats += tensor.elements
     return integers / max(1, integers + floats)
 

@@ -11,25 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from .errors import OutputError
+from .process import process_is_alive
 
 _PART_PREFIX = ".edge-deploy-"
 
 
 def _part_prefix() -> str:
     return f"{_PART_PREFIX}{os.getpid()}-"
-
-
-def process_is_alive(pid: int) -> bool:
-    """Whether a process of that number exists; yes on Windows, where asking would kill it."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it exists and belongs to somebody else
-        return True
-    return True
 
 
 def clear_stale_parts(folder: str | os.PathLike[str]) -> None:
