@@ -48,7 +48,7 @@ def _photo_rows(subjects: Subjects) -> list[Row]:
             say("agreement of efficientnet, int8 by TensorFlow's own converter")
             found = _best(_by_tensorflow(subjects, subject), subject, unseen)
             shares[_TENSORFLOW].append(float(np.mean(found == wanted)))
-    note = f"{UNSEEN_CROPS} crops of {len(subjects.photos)} photos each"
+    note = f"{UNSEEN_CROPS} crops a run"
     rows = []
     for recipe, found in shares.items():
         if found:

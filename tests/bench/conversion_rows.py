@@ -22,6 +22,7 @@ from .subjects import Subject, Subjects
 
 _TIME, _MEMORY, _ALL = 1.15, 1.1, 0.3
 _MB = 1e6
+_PEAKS = (("tree, PSS", "pss"), ("tree, RSS", "rss"), ("largest process", "largest"))
 
 
 def ours(subjects: Subjects, subject: Subject, *recipes: str) -> list[str | Path]:
@@ -66,18 +67,23 @@ def memory_rows(subjects: Subjects) -> list[Row]:
     """Peak memory of one recipe: of the process tree, and of the largest process alone."""
     rows = []
     for subject in subjects.both:
-        say(f"convert int8, memory, {subject.name}")
-        # Ours once and the script once: peaks repeat within a percent.
-        ours_peak = peak_of(ours(subjects, subject, "int8"))
-        bare_peak = peak_of(bare(subjects, subject, "int8"))
-        for what, mine, theirs in (
-            ("process tree, sum of PSS", ours_peak.tree_bytes, bare_peak.tree_bytes),
-            ("largest process, PSS", ours_peak.largest_bytes, bare_peak.largest_bytes),
-        ):
+        mine, theirs = [], []
+        for _ in range(1 if subjects.quick else 3):
+            mine.append(peak_of(ours(subjects, subject, "int8")))
+            theirs.append(peak_of(bare(subjects, subject, "int8")))
+            say(
+                f"convert int8, {subject.name}: {mine[-1].pss / _MB:.0f} / "
+                f"{theirs[-1].pss / _MB:.0f} MB"
+            )
+        for what, key in _PEAKS:
+            pairs = [
+                (getattr(a, key) / _MB, getattr(b, key) / _MB)
+                for a, b in zip(mine, theirs, strict=True)
+            ]
             rows.append(
                 at_most(
                     f"convert int8, memory, {subject.name}", f"ours / bare script, {what}",
-                    [mine / theirs], _MEMORY, f"{mine / _MB:.0f} / {theirs / _MB:.0f} MB",
+                    ratios(pairs), _MEMORY, medians(pairs, "MB", 0),
                 )
             )  # fmt: skip
     return rows

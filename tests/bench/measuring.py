@@ -133,17 +133,23 @@ def seconds_of(command: Sequence[str | Path]) -> float:
 
 @dataclass(frozen=True)
 class Peak:
-    """Peak memory: of the whole process tree (sum of PSS), and of its largest process alone."""
+    """Peak memory of a process tree in bytes.
 
-    tree_bytes: int
-    largest_bytes: int
+    `pss`: a page that several processes share is counted once; but where a stranger shares it too
+    (another TensorFlow on the machine), a part of it is not counted at all. `rss`: strangers have
+    no part in it, but what is shared inside the tree counts twice. `largest`: the largest process
+    alone, resident set.
+    """
+
+    pss: int
+    rss: int
+    largest: int
 
 
 def peak_of(command: Sequence[str | Path]) -> Peak:
     """The peak memory of a command and all its children, sampled some 20 times a second.
 
-    PSS counts a page that several processes share once. What lies between two samples is missed,
-    on both sides alike.
+    What lies between two samples is missed, on both sides alike.
     """
     child = subprocess.Popen(
         [str(part) for part in command],
@@ -155,17 +161,19 @@ def peak_of(command: Sequence[str | Path]) -> Peak:
     assert child.stderr is not None
     os.set_blocking(child.stderr.fileno(), False)
     root = psutil.Process(child.pid)
-    tree = largest = 0
+    pss = rss = largest = 0
     said = b""
     while child.poll() is None:
         begun = time.perf_counter()
-        sizes = [_pss(process) for process in _family(root)]
-        tree, largest = max(tree, sum(sizes)), max(largest, *sizes, 0)
+        sizes = [_sizes(process) for process in _family(root)]
+        pss = max(pss, sum(size for size, _ in sizes))
+        rss = max(rss, sum(size for _, size in sizes))
+        largest = max([largest, *(size for _, size in sizes)])
         said = (said + (child.stderr.read() or b""))[-_MOST_OUTPUT:]
         time.sleep(max(0.0, _SAMPLING_S - (time.perf_counter() - begun)))
     if child.returncode:
         raise SystemExit(_failure(command, child.returncode, said))
-    return Peak(tree, largest)
+    return Peak(pss, rss, largest)
 
 
 def _family(root: psutil.Process) -> list[psutil.Process]:
@@ -175,11 +183,13 @@ def _family(root: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _pss(process: psutil.Process) -> int:
+def _sizes(process: psutil.Process) -> tuple[int, int]:
+    """PSS and RSS."""
     try:
-        return int(process.memory_full_info().pss)
+        found = process.memory_full_info()
+        return int(found.pss), int(found.rss)
     except (psutil.Error, AttributeError):  # it has ended, or this system has no PSS
-        return 0
+        return 0, 0
 
 
 def _failure(command: Sequence[str | Path], code: int, said: bytes) -> str:

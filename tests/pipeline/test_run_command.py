@@ -167,7 +167,7 @@ def test_usage_errors(tmp_path: Path, photos: Path, capfd: Capture) -> None:
     model = str(write_model(tmp_path))
     assert run(["run", model]) == 2
     assert run(["run", model, str(photos), "--top", "0"]) == 2
-    assert run(["run", model, str(photos), "--preprocess", "mobilnet"]) == 3
+    assert run(["run", model, str(photos), "--preprocess", "mobilnet"]) == 2
     assert "mobilenet, efficientnet-lite" in capfd.readouterr().err
 
 
