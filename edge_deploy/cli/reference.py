@@ -8,6 +8,8 @@ import click
 
 from edge_deploy.cli import COMMANDS, cli
 
+_WIDTH = 100
+
 
 def reference() -> str:
     """The Markdown of docs/cli.md: the help of every command, as `--help` prints it."""
@@ -16,9 +18,12 @@ def reference() -> str:
         "",
         "Written by `make docs` from the commands' own help; a test compares the two.",
         "",
-        _help(cli, "edge-deploy"),
     ]
-    group = click.Context(cli, info_name="edge-deploy")
+    # The settings give every command its -h, as on the real command line.
+    names = cli.context_settings["help_option_names"]
+    group = click.Context(cli, info_name="edge-deploy", help_option_names=names)
+    group.max_content_width = group.terminal_width = _WIDTH
+    parts.append(f"```text\n{cli.get_help(group)}\n```\n")
     for name in COMMANDS:
         command = cli.get_command(group, name)
         assert command is not None
@@ -34,9 +39,9 @@ def reference() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _help(command: click.Command, name: str, parent: click.Context | None = None) -> str:
-    context = click.Context(command, info_name=name, parent=parent, max_content_width=100)
-    context.terminal_width = 100
+def _help(command: click.Command, name: str, parent: click.Context) -> str:
+    context = click.Context(command, info_name=name, parent=parent)
+    context.max_content_width = context.terminal_width = _WIDTH
     return f"```text\n{command.get_help(context)}\n```\n"
 
 
