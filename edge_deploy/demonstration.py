@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from edge_deploy_converters.conversion import ConvertedModel, convert, zoo_cache
-from edge_deploy_converters.zoo import ZooError, fetch, zoo_entry
+from edge_deploy_converters.conversion import ConvertedModel, convert
+from edge_deploy_converters.zoo import ZooError, fetch, zoo_cache, zoo_entry
 from edge_deploy_runner.classifier import Classifier, Score
 from edge_deploy_runner.contract import read_labels
 from edge_deploy_runner.errors import BadInputError, UsageError

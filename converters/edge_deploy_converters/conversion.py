@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from edge_deploy_runner.contract import (
     Contract,
     Preprocessing,
-    fit_labels,
     preset,
     read_contract,
     read_labels,
@@ -28,28 +26,18 @@ from edge_deploy_runner.output import (
 )
 from edge_deploy_runner.progress import Progress, silent
 
-from .bias_correction import Means, correct_biases, mean_inputs
-from .calibration import METHODS, Ranges, calibrate
-from .calibration_data import (
-    FEW_SAMPLES,
-    CalibrationSet,
-    read_calibration,
-    synthetic_set,
-)
 from .card import CalibrationRecord, model_card
+from .choosing import Way, best_way, make
 from .frontend import FrontEnd
 from .frontend_child import Options
-from .kernel_balancing import balance_kernels
 from .metadata import attach
-from .proofs import NamedModel, Proof, prove
-from .quantization import check_operators, quantize, statistics_for
+from .preparation import Work, prepare
+from .proofs import Proof, prove
+from .quantization import check_operators
 from .recipes import Recipe, find_recipe
 from .source import Source, find_source
+from .zoo import zoo_cache
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-_PROOF_SAMPLES = 32
 # int16 activations run in reference kernels, some thirty times slower.
 _SLOW_PROOF_SAMPLES = 8
 
@@ -152,25 +140,8 @@ def convert(
     contract = _contract(found, given, tuple(labels or ()), override)
     with FrontEnd(found, settings, on_progress) as front_end:
         _import_quantizer(wanted)
-        work = _prepare(front_end, contract, calibration, wanted, on_progress)
+        work = prepare(front_end, contract, calibration, wanted, on_progress)
         return _apply(work, found, wanted, targets, front_end, force_unproven, force, on_progress)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What all recipes share: the float model, its inputs and the source's answers."""
-
-    float_model: bytes
-    contract: Contract
-    samples: CalibrationSet
-    chosen: list[int]
-    reference: list[NDArray[np.float32]]
-    ranges: Ranges | None
-    means: Means | None
-    real: bool
-    warnings: tuple[str, ...]
-    float_file: ModelFile
-    corrected: dict[str, bytes] = field(default_factory=dict)
 
 
 def _recipes(recipes: Sequence[str | Recipe], calibrated: bool) -> list[Recipe]:
@@ -209,13 +180,6 @@ def _targets(
         check_free(path, force)
         check_free(path.with_suffix(".json"), force)
     return targets
-
-
-def zoo_cache() -> Path:
-    """Where weights from the zoo are kept between runs."""
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("edge-deploy")) / "zoo"
 
 
 def _contract(
@@ -261,97 +225,8 @@ def _import_quantizer(recipes: Sequence[Recipe]) -> None:
         check_operators(recipe)
 
 
-def _prepare(
-    front_end: FrontEnd,
-    contract: Contract,
-    calibration: str | Path | None,
-    recipes: Sequence[Recipe],
-    on_progress: Progress,
-) -> _Work:
-    front_end.wait_loaded()
-    front_end.start_convert()
-    warnings: list[str] = []
-    if calibration is not None:
-        samples = read_calibration(
-            calibration, front_end.inputs, contract.preprocessing, on_progress
-        )
-        warnings += [f"skipped: {reason}" for reason in samples.skipped]
-        if len(samples) < FEW_SAMPLES:
-            warnings.append(
-                f"only {len(samples)} calibration samples: {FEW_SAMPLES} or more typical ones "
-                "give better ranges"
-            )
-    else:
-        samples = synthetic_set(front_end.inputs, contract.preprocessing)
-        warnings.append(
-            "no calibration data: the proofs used made-up inputs; give real ones with --calibration"
-        )
-    chosen = samples.spread(_PROOF_SAMPLES)
-    rows = [samples.sample(i) for i in chosen]
-    types = {tensor.name: tensor.dtype for tensor in front_end.inputs}
-    front_end.start_run(
-        {name: np.stack([row[name] for row in rows]).astype(types[name]) for name in rows[0]}
-    )
-    float_model = front_end.finish_convert()
-    float_file = ModelFile(float_model, "the float32 model")
-    contract = _checked(float_file, contract, warnings)
-    ranges = None
-    if any(recipe.needs_calibration for recipe in recipes):
-        ranges = calibrate(float_model, samples, len(samples), on_progress)
-    reference = [output.astype(np.float32) for output in front_end.finish_run()]
-    front_end.stop()
-    means = None
-    if calibration is not None and any(recipe.weights == "int8" for recipe in recipes):
-        means = mean_inputs(float_file, (samples.sample(i) for i in chosen))
-    if not all(np.isfinite(output).all() for output in reference):
-        raise ConversionError(
-            f"{front_end.source.name} itself answers with NaN; it was not trained or saved well"
-        )
-    return _Work(
-        float_model, contract, samples, chosen, reference, ranges, means,
-        calibration is not None, tuple(warnings), float_file,
-    )  # fmt: skip
-
-
-def _checked(model: ModelFile, contract: Contract, warnings: list[str]) -> Contract:
-    """The contract, held against the model's own shapes."""
-    labels = contract.labels
-    if labels:
-        width = model.outputs[0].shape[-1] if model.outputs and model.outputs[0].shape else 0
-        background = bool(contract.preprocessing and contract.preprocessing.background_class)
-        labels = tuple(label.strip() for label in fit_labels(labels, width, background))
-        if labels != tuple("\n".join(labels).rstrip().splitlines()):
-            raise BadInputError(
-                "a label holds a line break, or the last one is empty: write each on a line of its "
-                "own"
-            )
-    wanted = contract.preprocessing
-    photo = len(model.inputs) == 1 and len(model.inputs[0].shape) == 4
-    if wanted is None and not photo:
-        return replace(contract, labels=labels)
-    if wanted is None:
-        warnings.append(
-            "no preprocessing contract: evaluate, run and bundle will need --preprocess"
-        )
-    elif photo:
-        shape = model.inputs[0].shape
-        channels = shape[1] if wanted.layout == "NCHW" else shape[3]
-        if channels != wanted.channels:
-            raise BadInputError(
-                f"the model takes {channels} channel(s) but the contract gives "
-                f"{wanted.color_order}; choose another --preprocess"
-            )
-    else:
-        raise BadInputError(
-            "a preprocessing contract is for models with one photo input; this one takes "
-            + " and ".join(str(list(tensor.shape)) for tensor in model.inputs)
-            + ": leave --preprocess out"
-        )
-    return replace(contract, labels=labels)
-
-
 def _apply(
-    work: _Work,
+    work: Work,
     source: Source,
     recipes: Sequence[Recipe],
     targets: dict[str, Path],
@@ -362,13 +237,13 @@ def _apply(
 ) -> Conversion:
     models: list[ConvertedModel] = []
     failures: list[Failure] = []
-    choices: dict[tuple[str, ...], tuple[_Way, dict[str, float]]] = {}
+    choices: dict[tuple[str, ...], tuple[Way, dict[str, float]]] = {}
     for number, recipe in enumerate(recipes):
         on_progress("Quantizing and proving", number, len(recipes))
         record = None
         try:
-            way, scores = _best_way(work, recipe, choices, on_progress)
-            data = _make(work, recipe, way)
+            way, scores = best_way(work, recipe, choices, on_progress)
+            data = make(work, recipe, way)
             if work.real and recipe.weights == "int8":
                 record = CalibrationRecord(
                     work.samples.digest, len(work.samples), len(work.samples.skipped),
@@ -400,7 +275,7 @@ def _apply(
     return conversion
 
 
-def _prove(work: _Work, data: bytes, recipe: Recipe, parameters: int, name: str) -> Proof:
+def _prove(work: Work, data: bytes, recipe: Recipe, parameters: int, name: str) -> Proof:
     chosen = list(range(len(work.chosen)))
     if recipe.activations == "int16":
         chosen = chosen[:: max(1, -(-len(chosen) // _SLOW_PROOF_SAMPLES))]
@@ -414,98 +289,3 @@ def _prove(work: _Work, data: bytes, recipe: Recipe, parameters: int, name: str)
         real_inputs=work.real,
         name=name,
     )
-
-
-@dataclass(frozen=True)
-class _Way:
-    """One way to quantize: how ranges are reduced, and whether biases are corrected."""
-
-    method: str
-    corrected: bool
-
-    def __str__(self) -> str:
-        parts = [self.method, "bias-corrected" if self.corrected else ""]
-        return " ".join(part for part in parts if part) or "plain"
-
-
-def _ways(work: _Work, recipe: Recipe) -> list[_Way]:
-    """The ways worth trying. int16 has room for the whole range, so only min-max is taken."""
-    if recipe.weights != "int8":
-        return [_Way("", False)]
-    can_correct = work.means is not None
-    if recipe.activations == "int16":
-        return [_Way("min-max", can_correct)]
-    if recipe.activations != "int8":
-        return [_Way("", False), _Way("", True)] if can_correct else [_Way("", False)]
-    tried = [_Way(method, can_correct) for method in METHODS]
-    return [_Way("min-max", False), *tried] if can_correct else tried
-
-
-def _make(work: _Work, recipe: Recipe, way: _Way) -> bytes:
-    """The quantized model, made one way."""
-    statistics = None
-    if recipe.needs_calibration and work.ranges is not None:
-        statistics = statistics_for(
-            work.float_file, work.ranges, way.method, work.contract.preprocessing
-        )
-    start = _corrected(work, recipe) if way.corrected else work.float_model
-    return quantize(start, recipe, statistics)
-
-
-def _corrected(work: _Work, recipe: Recipe) -> bytes:
-    """The float model with the kernels and biases that this recipe's rounding of them asks for."""
-    # How weights are rounded depends on nothing else: the ranges of activations have no part in it.
-    weights_only = replace(recipe, activations="float32", io="float32")
-    key = f"{recipe.granularity} {recipe.keep_float!r}"
-    if key not in work.corrected:
-        assert work.means is not None
-        steps = ModelFile(quantize(work.float_model, weights_only))
-        balanced = balance_kernels(work.float_file, steps)
-        rounded = ModelFile(quantize(balanced, weights_only))
-        corrected = correct_biases(work.float_file, rounded, work.means)
-        work.corrected[key] = balance_kernels(ModelFile(corrected), steps)
-    return work.corrected[key]
-
-
-def _best_way(
-    work: _Work,
-    recipe: Recipe,
-    choices: dict[tuple[str, ...], tuple[_Way, dict[str, float]]],
-    on_progress: Progress,
-) -> tuple[_Way, dict[str, float]]:
-    """The way with the smallest mean error against the source on the proof's inputs, with all
-    errors. Recipes that differ only in the dtype of their inputs and outputs share the choice.
-    """
-    ways = _ways(work, recipe)
-    if len(ways) == 1:
-        return ways[0], {}
-    key = (recipe.activations, recipe.granularity, repr(recipe.keep_float))
-    if key not in choices:
-        # Judged with float inputs and outputs: int8 ones hide small differences.
-        plain = replace(recipe, io="float32")
-        chosen = work.chosen[:: 1 if recipe.activations == "int8" else 4]
-        scores: dict[str, float] = {}
-        refused: BadInputError | None = None
-        for number, way in enumerate(ways, 1):
-            on_progress(f"Choosing how to calibrate {recipe.name}", number, len(ways))
-            try:
-                model = NamedModel(_make(work, plain, way), f"recipe {recipe.name}")
-                errors = [
-                    float(np.abs(answer - truth[work.chosen.index(index)]).mean())
-                    for index in chosen
-                    for answer, truth in zip(
-                        model.answer(work.samples.sample(index)), work.reference, strict=True
-                    )
-                ]
-            except BadInputError as error:
-                refused = error
-                continue
-            scores[str(way)] = float(f"{float(np.mean(errors)):.6g}")
-        if refused is not None and not scores:
-            raise ConversionError(
-                f"recipe {recipe.name} makes a model that does not run: calibrate with more varied "
-                f"inputs, or try another recipe ({refused})"
-            )
-        tried = [way for way in ways if str(way) in scores]
-        choices[key] = min(tried, key=lambda way: scores[str(way)]), scores
-    return choices[key]

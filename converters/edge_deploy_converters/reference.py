@@ -9,10 +9,10 @@ import numpy as np
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.progress import Progress, silent
 
-from .conversion import zoo_cache
 from .frontend import FrontEnd
 from .frontend_child import Options
 from .source import find_source
+from .zoo import zoo_cache
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

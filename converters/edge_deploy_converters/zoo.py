@@ -63,6 +63,13 @@ def zoo_entry(name: str) -> ZooEntry:
     return ZOO[name]
 
 
+def zoo_cache() -> Path:
+    """Where weights from the zoo are kept between runs."""
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("edge-deploy")) / "zoo"
+
+
 def labels_path(entry: ZooEntry) -> Path:
     """Return the label file of an entry: UTF-8, one class a line, in the model's order."""
     return Path(__file__).parent / "data" / entry.labels_filename

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from edge_deploy_converters.conversion import convert, zoo_cache
-from edge_deploy_converters.zoo import ZOO
+from edge_deploy_converters.conversion import convert
+from edge_deploy_converters.zoo import ZOO, zoo_cache
 from edge_deploy_runner.contract import preset
 
 from edge_deploy.demonstration import crops
