@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edge_deploy_runner.errors import BadInputError
+
 from .intervals import paired_difference_ci95
+
+FORMAT = "edge-deploy accuracy"
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Accuracy:
     model: Tally
     data: str
     samples: int
-    threshold: float
+    threshold: float | None
     per_class: tuple[ClassAccuracy, ...]
     skipped: tuple[tuple[str, str], ...] = ()
     reference: Tally | None = None
@@ -120,6 +126,8 @@ class Accuracy:
         """Plain values for JSON; shares are fractions from 0 to 1."""
         model, reference = self.model, self.reference
         record: dict[str, Any] = {
+            "format": FORMAT,
+            "version": VERSION,
             "model": {"path": model.path, "sha256": model.sha256, "size_bytes": model.size_bytes},
             "data": self.data,
             "samples": self.samples,
@@ -152,6 +160,27 @@ class Accuracy:
         record["warnings"] = list(self.warnings)
         record["evidence"] = "measured"
         return record
+
+
+def is_accuracy(document: Mapping[str, Any]) -> bool:
+    """Whether a document is of `evaluate`; its first ones named no format."""
+    if "format" in document:
+        return bool(document["format"] == FORMAT)
+    return "top1" in document and "samples" in document
+
+
+def check_accuracy(document: Mapping[str, Any], origin: str = "the accuracy") -> None:
+    """Raise `BadInputError` for a document that is no accuracy, or one of another version."""
+    if not is_accuracy(document):
+        raise BadInputError(
+            f"{origin} is not an accuracy; make one with `edge-deploy evaluate --json`"
+        )
+    version = document.get("version", VERSION)
+    if isinstance(version, bool) or version != VERSION:
+        raise BadInputError(
+            f"{origin} has version {version!r} but this edge-deploy reads version {VERSION}; "
+            "evaluate again"
+        )
 
 
 def _class_json(item: ClassAccuracy) -> dict[str, Any]:

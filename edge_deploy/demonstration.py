@@ -16,7 +16,7 @@ from edge_deploy_converters.conversion import ConvertedModel, convert
 from edge_deploy_converters.zoo import ZooError, fetch, zoo_cache, zoo_entry
 from edge_deploy_runner.classifier import Classifier, Score
 from edge_deploy_runner.contract import read_labels
-from edge_deploy_runner.errors import BadInputError, UsageError
+from edge_deploy_runner.errors import BadInputError, OutputError, UsageError
 from edge_deploy_runner.output import check_folder, write_bytes, write_json
 from edge_deploy_runner.preprocessing import open_photo, to_mode
 from edge_deploy_runner.progress import Progress, silent
@@ -86,9 +86,15 @@ class Story:
         return min(passing, key=self._rank, default=None)
 
     def _rank(self, candidate: Candidate) -> float:
-        if self.budget.optimize == "size":
+        """Smaller is better, by the budget's own metric."""
+        metric = self.budget.optimize or "latency_p50"
+        if metric.startswith("accuracy"):
+            return -(candidate.accuracy.top1 if candidate.accuracy else candidate.agreement)
+        if metric == "size":
             return candidate.model.size_bytes
-        return candidate.percentile_ms("p50")
+        if metric == "peak_memory":
+            return candidate.measurement.peak_memory_bytes or float("inf")
+        return candidate.percentile_ms("p90" if metric == "latency_p90" else "p50")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -255,6 +261,8 @@ def demo(
     Without a network, and without cached weights, the digits are done alone.
     """
     folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; name a folder for the demo")
     if folder.exists() and not force and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; add --force to write into it")
     found = find_assets(assets)

@@ -38,14 +38,15 @@ Loaded = tuple[Sample, Content]
 class _Answers:
     """What one model answered, as class numbers; -1 is unknown."""
 
-    threshold: float
+    threshold: float | None
     classes: list[int] = field(default_factory=list)
     correct_top5: int = 0
 
     def take(self, scores: NDArray[np.float32], truth: int) -> None:
         order = np.argsort(-scores, kind="stable")[:_BEST]
         best = int(order[0])
-        self.classes.append(best if scores[best] >= self.threshold else -1)
+        known = self.threshold is None or scores[best] >= self.threshold
+        self.classes.append(best if known else -1)
         self.correct_top5 += int(truth in order)
 
     def tally(self, path: Path, truths: list[int]) -> Tally:
@@ -64,7 +65,7 @@ def evaluate(
     preprocessing: Preprocessing | None = None,
     labels: tuple[str, ...] | None = None,
     override: bool = False,
-    threshold: float = 0.0,
+    threshold: float | None = None,
     limit: int | None = None,
     trust_source: bool = False,
     on_progress: Progress = silent,
@@ -77,7 +78,7 @@ def evaluate(
     are skipped and listed. Raises `BadInputError`; `UsageError` for a threshold or limit that
     makes no sense.
     """
-    if not 0 <= threshold <= 1:
+    if threshold is not None and not 0 <= threshold <= 1:
         raise UsageError(f"the threshold is {threshold}; it must lie between 0 and 1")
     if limit is not None and limit < 1:
         raise UsageError(f"the limit is {limit}; it must be 1 or more")

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import math
 
+# The normal quantile that leaves 2.5% in each tail.
 Z95 = 1.959963984540054
+
+
+def wilson_interval(successes: float, samples: int) -> tuple[float, float]:
+    """95% interval of a proportion (Wilson), as fractions; it holds the proportion itself."""
+    share = successes / samples
+    centre = share + Z95 * Z95 / (2 * samples)
+    spread = Z95 * math.sqrt(share * (1 - share) / samples + Z95 * Z95 / (4 * samples * samples))
+    scale = 1 + Z95 * Z95 / samples
+    # At 0 and 1 an end is the share but for its rounding.
+    return max(0.0, min(share, (centre - spread) / scale)), min(
+        1.0, max(share, (centre + spread) / scale)
+    )
 
 
 def paired_difference_ci95(lost: int, won: int, total: int) -> tuple[float, float]:

@@ -13,14 +13,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.percentiles import wilson_interval
 from edge_deploy_runner.records import Energy, Measurement, Reader
 
-from .accuracy import Accuracy
+from .accuracy import Accuracy, check_accuracy
 from .budget import Budget, Limit
 from .energy import Battery, battery_use
+from .intervals import wilson_interval
 
-STATUSES = ("pass", "fail", "inconclusive", "unmeasured")
+# The worst first.
+STATUSES = ("fail", "inconclusive", "unmeasured", "pass")
+# What rounding may shift the end of an interval by, as a share of it.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,14 @@ class Figure:
     low: float | None
     high: float | None
     evidence: str
+
+    @property
+    def holds_its_value(self) -> bool:
+        """Whether low <= value <= high, but for rounding; not so for what is no number."""
+        if self.low is None or self.high is None:
+            return False
+        slack = _ROUNDING * max(abs(self.low), abs(self.value), abs(self.high))
+        return self.low - slack <= self.value <= self.high + slack
 
 
 @dataclass(frozen=True)
@@ -78,11 +89,9 @@ class Verdict:
     @property
     def status(self) -> str:
         """ "pass" only where every check passes."""
-        found = {check.status for check in self.checks}
-        for status in ("fail", "inconclusive", "unmeasured"):
-            if status in found:
-                return status
-        return "pass" if self.checks else "unmeasured"
+        if not self.checks:
+            return "unmeasured"
+        return min((check.status for check in self.checks), key=STATUSES.index)
 
     @property
     def passed(self) -> bool:
@@ -111,7 +120,7 @@ def judge(
     """Hold measurements of one model against a budget; several are judged on the worst of them.
 
     `accuracy` is what `evaluate` returned, or its JSON document. Raises `BadInputError` for
-    measurements of different models, or an accuracy of another model.
+    measurements of different models, or an accuracy that is of another model or does not say.
     """
     found = [measurements] if isinstance(measurements, Measurement) else list(measurements)
     if not found:
@@ -125,6 +134,7 @@ def judge(
             )
     document = accuracy.to_json() if isinstance(accuracy, Accuracy) else accuracy
     if document is not None:
+        check_accuracy(document)
         _check_same_model(document, first)
     return Verdict(
         checks=tuple(_judge_limit(limit, found, budget, document) for limit in budget.limits),
@@ -139,7 +149,12 @@ def judge(
 def _check_same_model(accuracy: Mapping[str, Any], measurement: Measurement) -> None:
     model = accuracy.get("model")
     sha256 = model.get("sha256") if isinstance(model, Mapping) else accuracy.get("sha256")
-    if isinstance(sha256, str) and sha256 != measurement.model.sha256:
+    if not isinstance(sha256, str) or not sha256:
+        raise BadInputError(
+            'the accuracy: "model.sha256" is missing, so it may be of any model; evaluate '
+            f"{measurement.model.name} again"
+        )
+    if sha256 != measurement.model.sha256:
         raise BadInputError(
             f"the accuracy was measured on another model than {measurement.model.name} (its sha256 "
             "differs); evaluate the model that was profiled"
@@ -167,11 +182,7 @@ def _judge_limit(
         else:
             figures.append(_figure(limit.metric, measurement, budget))
     checks = [_check(limit, figure, budget) for figure in figures]
-    order = ("fail", "unmeasured", "inconclusive", "pass")
-    return min(
-        checks,
-        key=lambda check: (order.index(check.status), -_badness(check)),
-    )
+    return min(checks, key=lambda check: (STATUSES.index(check.status), -_badness(check)))
 
 
 def _badness(check: Check) -> float:
@@ -206,7 +217,14 @@ def _check(limit: Limit, figure: Figure | Missing, budget: Budget) -> Check:
             f'["{figure.evidence}"] would)',
         )
     if figure.low is None or figure.high is None:
-        return result("inconclusive", "too few runs for an interval")
+        return result(
+            "inconclusive",
+            "too few runs for an interval"
+            if limit.metric.startswith("latency_")
+            else f"the {figure.evidence} figure has no interval",
+        )
+    if not figure.holds_its_value:
+        return result("inconclusive", "the figure lies outside its own interval; measure again")
     good, bad = (figure.low, figure.high) if limit.is_minimum else (figure.high, figure.low)
     sign = -1 if limit.is_minimum else 1
     if sign * good <= sign * limit.bound:
@@ -220,6 +238,8 @@ def _check(limit: Limit, figure: Figure | Missing, budget: Budget) -> Check:
 def _exact(value: float | None, evidence: str, what: str) -> Figure | Missing:
     if value is None:
         return Missing(f"{what} is not known on this system")
+    if evidence == "predicted":  # exact it is not, and how far off is not said
+        return Figure(value, None, None, evidence)
     return Figure(value, value, value, evidence)
 
 
@@ -266,10 +286,12 @@ def _energy_figure(energy: Energy) -> Figure | Missing:
     value = energy.mj_per_inference
     if value is None:
         return Missing(energy.reason)
+    # Only a user's own figure stands for itself.
+    default = value if energy.evidence == "user" else None
     return Figure(
         value,
-        value if energy.low is None else energy.low,
-        value if energy.high is None else energy.high,
+        default if energy.low is None else energy.low,
+        default if energy.high is None else energy.high,
         energy.evidence,
     )
 
@@ -301,14 +323,16 @@ def _battery_figure(
     hours = battery_use(battery, measurement.energy, p50.value).hours_continuous
     if hours is None or measurement.energy.idle_w is None:
         return Missing("the idle power is not known, so the hours are not either")
-    ends = []
-    for mj in (measurement.energy.gross_high, measurement.energy.gross_low):
-        ends.append(hours if not mj else battery.energy_j / (mj / p50.value) / 3600)
-    return Figure(hours, min(ends), max(ends), energy.evidence)
+    gross = _energy_figure(_chosen_energy(measurement.energy, gross=True))
+    if isinstance(gross, Missing):
+        return gross
+    # As many times the hours as it takes times less energy.
+    low, high = (gross.value * hours / mj if mj else None for mj in (gross.high, gross.low))
+    return Figure(hours, low, high, energy.evidence)
 
 
 def _evidence(accuracy: Mapping[str, Any]) -> str:
-    return Reader(accuracy, "the accuracy").text("evidence", "measured")
+    return Reader(accuracy, "the accuracy").evidence("measured")
 
 
 def _drop(accuracy: Mapping[str, Any] | None) -> Figure | Missing:

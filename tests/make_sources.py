@@ -144,6 +144,17 @@ def main(folder: Path) -> None:
         def __call__(self, m):
             return {"d": tf.linalg.det(m)}
 
+    class Writer(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, 4), tf.float32, name="v")])
+        def __call__(self, v):
+            tf.io.write_file(str(folder / "canary"), "written by a model")
+            return {"d": v * 2.0}
+
+    writer = Writer()
+    tf.saved_model.save(writer, str(folder / "writes_saved_model"), signatures=writer.__call__)
+    graph = writer.__call__.get_concrete_function().graph.as_graph_def()
+    (folder / "writes.pb").write_bytes(graph.SerializeToString())
+
     needs_flex = Flex()
     tf.saved_model.save(needs_flex, str(folder / "needs_flex"), signatures=needs_flex.__call__)
     (folder / "model.pkl").write_bytes(pickle.dumps(small.get_config()))

@@ -81,6 +81,7 @@ def model_card(
             "skipped": calibration.skipped,
             "method": calibration.method or None,
             "bias_corrected": calibration.bias_corrected,
+            "kernels_balanced": calibration.bias_corrected,
             "error_of_tried": calibration.scores,
         },
         "proof": proof.to_json(forced),

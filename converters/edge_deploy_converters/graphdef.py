@@ -8,6 +8,7 @@ from typing import Any
 from edge_deploy_runner.errors import BadInputError
 
 from .frontend_child import LoadedSource, Options, Tensor, main
+from .graph_safety import refuse_outside_operators
 from .tensorflow_graph import clean_name, fixed_shape, graph_source
 
 # Operators that end a path through the graph without being an answer.
@@ -28,6 +29,8 @@ def load(source: str, options: Options) -> LoadedSource:
         raise BadInputError(
             f"{path.name} holds no graph; for a saved_model.pb name the folder it lies in"
         )
+    if not options.trust_source:
+        refuse_outside_operators([graph], path)
     variables = [n.name for n in graph.node if n.op in ("VariableV2", "VarHandleOp", "Variable")]
     if variables:
         raise BadInputError(

@@ -8,6 +8,7 @@ from typing import Any
 from edge_deploy_runner.errors import BadInputError
 
 from .frontend_child import LoadedSource, Options, Tensor, main
+from .graph_safety import refuse_outside_operators
 from .tensorflow_graph import as_outputs, clean_name, fixed_shape, graph_source
 
 
@@ -16,6 +17,8 @@ def load(source: str, options: Options) -> LoadedSource:
     import tensorflow as tf
 
     path = Path(source)
+    if not options.trust_source:
+        refuse_outside_operators(_graphs(path), path, loader=True)
     try:
         loaded = tf.saved_model.load(str(path))
     # A damaged SavedModel fails anywhere in TensorFlow's loader.
@@ -25,6 +28,8 @@ def load(source: str, options: Options) -> LoadedSource:
             f"TensorFlow cannot load the SavedModel {path.name}: {text[:300]}"
         ) from error
     signature = _choose(loaded, options, path)
+    if not options.trust_source:
+        refuse_outside_operators([signature.graph.as_graph_def()], path)
     _, keywords = signature.structured_input_signature
     inputs, names = [], {}
     for name, spec in sorted(keywords.items()):
@@ -41,6 +46,20 @@ def load(source: str, options: Options) -> LoadedSource:
 
     parameters = sum(int(v.shape.num_elements() or 0) for v in signature.variables)
     return graph_source(call, loaded, inputs, parameters)
+
+
+def _graphs(path: Path) -> list[Any]:
+    """The graphs in a SavedModel, parsed and not loaded."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    found = saved_model_pb2.SavedModel()
+    try:
+        found.ParseFromString((path / "saved_model.pb").read_bytes())
+    except Exception as error:
+        raise BadInputError(
+            f"{path.name} is damaged, TensorFlow cannot load it: {error}"
+        ) from error
+    return [meta.graph_def for meta in found.meta_graphs]
 
 
 def _choose(loaded: Any, options: Options, path: Path) -> Any:

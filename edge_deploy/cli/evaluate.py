@@ -31,7 +31,6 @@ _SHOWN_FLIPS = 10
 )
 @click.option(
     "--threshold",
-    default=0.0,
     metavar="SCORE",
     type=click.FloatRange(0, 1),
     help='An answer that scores less is "unknown", and not right.',
@@ -61,7 +60,7 @@ def command(
     model: str,
     data: str,
     reference: str | None,
-    threshold: float,
+    threshold: float | None,
     limit: int | None,
     threads: int | None,
     preprocess: str | None,

@@ -22,7 +22,6 @@ from .options import contract_options, read_contract_options
 )
 @click.option(
     "--threshold",
-    default=0.0,
     metavar="SCORE",
     type=click.FloatRange(0, 1),
     help='An answer that scores less is "unknown".',
@@ -39,7 +38,7 @@ def command(
     model: str,
     inputs: tuple[str, ...],
     top: int,
-    threshold: float,
+    threshold: float | None,
     threads: int | None,
     preprocess: str | None,
     labels_file: str | None,

@@ -49,7 +49,8 @@ class Classifier:
     """A loaded image classifier with its contract and labels.
 
     `preprocessing` and `labels` are needed for a model that carries none; for one that does,
-    giving others is an error unless `override`. `threshold`: an answer below it is "unknown".
+    giving others is an error unless `override`. `threshold`: an answer
+    below it is "unknown"; without one none is.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Classifier:
         preprocessing: Preprocessing | None = None,
         labels: tuple[str, ...] | None = None,
         override: bool = False,
-        threshold: float = 0.0,
+        threshold: float | None = None,
         kernels: str = "xnnpack",
     ) -> None:
         self.path = Path(model)
@@ -140,7 +141,7 @@ class Classifier:
         """
         order = np.argsort(-scores, kind="stable")[: max(1, k)]
         best = tuple(Score(self.label(int(i)), int(i), float(scores[i])) for i in order)
-        if best[0].score < self.threshold:
+        if self.threshold is not None and best[0].score < self.threshold:
             return (Score(UNKNOWN, -1, best[0].score), *best)[: max(1, k)]
         return best
 

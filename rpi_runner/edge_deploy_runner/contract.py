@@ -23,6 +23,7 @@ COLOR_ORDERS = ("RGB", "BGR", "GRAY")
 LAYOUTS = ("NHWC", "NCHW")
 LABELS_FILE = "labels.txt"
 _FORMAT_VERSION = 1
+_BACKGROUND_NAMES = ("background", "???", "dummy", "unknown", "none", "nothing", "other")
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,11 @@ def fit_labels(
     difference is refused: every answer would be the class beside the right one.
     """
     if len(labels) == width:
+        if background_class and labels[0].lower() not in _BACKGROUND_NAMES:
+            raise BadInputError(
+                f"class 0 is said to be the background, but {origin} calls it {labels[0]!r}; leave "
+                "--background-class out, or give labels whose first line is background"
+            )
         return labels
     if background_class and len(labels) == width - 1:
         return ("background", *labels)
@@ -251,7 +257,7 @@ def fit_labels(
     elif len(labels) == width + 1:
         hint = (
             "its first line looks like a background class that this model does not have: remove it"
-            if labels[0].lower() in ("background", "???", "dummy")
+            if labels[0].lower() in _BACKGROUND_NAMES
             else "it has one label too many"
         )
     raise BadInputError(

@@ -98,13 +98,3 @@ def coefficient_of_variation(latencies_ns: Sequence[int]) -> float:
 def ratio_interval(ratios: Sequence[float]) -> Estimate:
     """The median of paired ratios with its order-statistic interval (needs six pairs)."""
     return estimate(ratios, 0.5)
-
-
-def wilson_interval(successes: float, samples: int) -> tuple[float, float]:
-    """95% interval of a proportion (Wilson), as fractions."""
-    z = 1.959964
-    share = successes / samples
-    centre = share + z * z / (2 * samples)
-    spread = z * math.sqrt(share * (1 - share) / samples + z * z / (4 * samples * samples))
-    scale = 1 + z * z / samples
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)

@@ -30,6 +30,10 @@ _RESAMPLING = {
 LARGEST_PHOTO_PIXELS = 178_956_970
 
 
+# Pillow hands these to another program (Ghostscript) or to the system.
+_DECODED_ELSEWHERE = ("EPS", "WMF")
+
+
 @dataclass(frozen=True)
 class InputSpec:
     """The model's image input: `shape` with its batch of 1; quantization if it is integer."""
@@ -66,6 +70,8 @@ def open_photo(path: str | os.PathLike[str]) -> Image.Image:
             if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
                 raise BadInputError(f"{path} is no file; give a JPEG, PNG or another photo")
             image = Image.open(path)
+            if image.format in _DECODED_ELSEWHERE:
+                raise BadInputError(f"{path} is {image.format}; give a JPEG, PNG or another photo")
             if image.width * image.height > LARGEST_PHOTO_PIXELS:
                 raise Image.DecompressionBombError
             image.load()
@@ -93,32 +99,40 @@ def open_photo(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The photo with 8 bits a channel as "RGB" or "L"; transparency is dropped.
-
-    Deep greys are scaled, where Pillow's own conversion would clip nearly all of them to white.
-    """
-    if image.mode == mode:
-        return image
-    if image.mode.startswith("I") or image.mode == "F":
-        pixels = np.asarray(image).astype(np.float64)
-        top = float(pixels.max(initial=0.0))
-        if image.mode == "F":
-            factor = 255.0 if top <= 1.0 else 1.0
-        else:
-            factor = 1 / 257 if top > 255 or image.mode.startswith("I;16") else 1.0
-        grey = np.clip(np.nan_to_num(pixels) * factor + 0.5, 0, 255).astype(np.uint8)
-        image = Image.fromarray(grey)
+    """The photo with 8 bits a channel as "RGB" or "L"; transparency is dropped."""
+    image = eight_bits(image, image.format)
     if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
         image = image.convert("RGBA")  # Pillow warns about the direct way
     return image if image.mode == mode else image.convert(mode)
 
 
+def eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:
+    """A deep grey photo as 8-bit grey; others as they are. `file_format` is Pillow's name for it.
+
+    Deep greys are scaled, where Pillow's own conversion would clip nearly all of them to white.
+    """
+    if not image.mode.startswith("I") and image.mode != "F":
+        return image
+    pixels = np.asarray(image).astype(np.float64)
+    top = float(pixels.max(initial=0.0))
+    if image.mode == "F":
+        factor = 255.0 if top <= 1.0 else 1.0
+    else:
+        # Pillow opens 16-bit PNG as I;16 and 16-bit PGM as I; only of others the pixels must tell.
+        deep = image.mode.startswith("I;16") or file_format in ("PNG", "PPM") or top > 255
+        factor = 1 / 257 if deep else 1.0
+    grey = np.clip(np.nan_to_num(pixels) * factor + 0.5, 0, 255).astype(np.uint8)
+    return Image.fromarray(grey)
+
+
 def fit_photo(image: Image.Image, size: tuple[int, int], contract: Preprocessing) -> Image.Image:
     """Turn upright, crop and resize to `size` (width, height); 8 bits a channel, RGB or grey."""
+    file_format = image.format  # what Pillow makes of it forgets where it came from
     if contract.exif_transpose:
         # Pillow's EXIF reader raises many types; a photo with a damaged one is still a photo.
         with contextlib.suppress(Exception):
             image = ImageOps.exif_transpose(image)
+    image = eight_bits(image, file_format)  # before the crop, which must not decide the scale
     width, height = size
     if contract.crop == "center":
         image = image.crop(center_box(image.size, size, contract.crop_fraction))

@@ -310,11 +310,6 @@ class Measurement:
         runtime.text("name")
         runtime.text("version")
         device.text("id")
-        evidence = reader.text("evidence")
-        if evidence not in EVIDENCE:
-            raise BadInputError(
-                f'{origin}: "evidence" is {evidence!r}, not one of {", ".join(EVIDENCE)}'
-            )
         size_bytes = model.integer("size_bytes")
         if reader.integer("size_bytes") != size_bytes:
             raise BadInputError(f"{origin} states two different sizes of its model")
@@ -352,10 +347,10 @@ class Measurement:
                 SweepPoint(entry.integer("threads"), entry.latencies("latencies_ns"))
                 for entry in reader.objects("sweep")
             ),
-            telemetry_before=_telemetry(telemetry.object("before")),
-            telemetry_after=_telemetry(telemetry.object("after")),
+            telemetry_before=_telemetry(telemetry.optional_object("before")),
+            telemetry_after=_telemetry(telemetry.optional_object("after")),
             warnings=tuple(reader.texts("warnings")),
-            evidence=evidence,
+            evidence=reader.evidence(),
             created_by={k: str(v) for k, v in reader.mapping("created_by").items()},
         )
 
@@ -452,6 +447,24 @@ class Reader:
             raise self._fail(key, f"is {value!r}, not a text")
         return value
 
+    def optional_text(self, key: str) -> str | None:
+        """A string, or None where there is none."""
+        return None if self.values.get(key) is None else self.text(key)
+
+    def optional_flag(self, key: str) -> bool | None:
+        """True or false, or None where there is neither."""
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self._fail(key, f"is {value!r}, not true or false")
+        return value
+
+    def evidence(self, default: Any = _MISSING) -> str:
+        """The "evidence" of a figure, one of `EVIDENCE`."""
+        value = self.text("evidence", default)
+        if value not in EVIDENCE:
+            raise self._fail("evidence", f"is {value!r}, not one of {', '.join(EVIDENCE)}")
+        return value
+
     def texts(self, key: str) -> list[str]:
         """A list of strings."""
         value = self._get(key, _MISSING)
@@ -469,6 +482,10 @@ class Reader:
     def object(self, key: str) -> Reader:
         """A reader of a JSON object."""
         return Reader(self.mapping(key), self._origin, f"{self._prefix}{key}.")
+
+    def optional_object(self, key: str) -> Reader | None:
+        """A reader of a JSON object, or None for null; the key must be there."""
+        return None if self._get(key, _MISSING) is None else self.object(key)
 
     def objects(self, key: str) -> list[Reader]:
         """Readers of a list of JSON objects."""
@@ -495,7 +512,7 @@ class Reader:
 
 def _energy(reader: Reader) -> Energy:
     return Energy(
-        evidence=reader.text("evidence"),
+        evidence=reader.evidence(),
         reason=reader.text("reason", ""),
         source=reader.text("source", ""),
         **{
@@ -511,7 +528,7 @@ def _battery(reader: Reader) -> BatteryUse:
         capacity_mah=reader.number("capacity_mah"),
         voltage_v=reader.number("voltage_v"),
         efficiency=reader.number("efficiency", largest=1.0),
-        evidence=reader.text("evidence"),
+        evidence=reader.evidence(),
         percent_per_1000=reader.optional_number("percent_per_1000"),
         hours_idle=reader.optional_number("hours_idle"),
         hours_continuous=reader.optional_number("hours_continuous"),
@@ -530,6 +547,22 @@ def _sustained(reader: Reader) -> Sustained:
     )
 
 
-def _telemetry(reader: Reader) -> Telemetry:
-    known = {item.name for item in fields(Telemetry)}
-    return Telemetry(**{key: value for key, value in reader.values.items() if key in known})
+def _telemetry(reader: Reader | None) -> Telemetry:
+    if reader is None:
+        return Telemetry()
+    has_heat = reader.values.get("temperatures_celsius") is not None
+    heat = reader.object("temperatures_celsius") if has_heat else None
+    return Telemetry(
+        governor=reader.optional_text("governor"),
+        frequency_mhz=reader.optional_number("frequency_mhz"),
+        max_frequency_mhz=reader.optional_number("max_frequency_mhz"),
+        temperatures_celsius=None
+        if heat is None
+        else {zone: heat.number(zone, smallest=-math.inf) for zone in heat.values},
+        load_average=reader.optional_number("load_average"),
+        others_cpu_share=reader.optional_number("others_cpu_share"),
+        throttled=reader.optional_integer("throttled"),
+        battery_percent=reader.optional_number("battery_percent"),
+        on_battery=reader.optional_flag("on_battery"),
+        energy_uj=reader.optional_integer("energy_uj"),
+    )

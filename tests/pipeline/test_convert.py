@@ -230,6 +230,8 @@ REFUSED = [
     ("model.pkl", BadInputError, "pickle.*--trust-source"),
     ("open_size.keras", BadInputError, "--input-shape"),
     ("weights_only.h5", BadInputError, "weights but no model"),
+    ("writes.pb", BadInputError, "WriteFile.*--trust-source"),
+    ("writes_saved_model", BadInputError, "WriteFile.*--trust-source"),
     ("damaged_saved_model", BadInputError, "cannot load"),
 ]
 
@@ -241,6 +243,7 @@ def test_what_cannot_be_converted_is_refused_in_a_sentence(
     with pytest.raises(kind, match=sentence):
         convert(sources / name, tmp_path / "out", ["float32"])
     assert list((tmp_path / "out").iterdir()) == []
+    assert not (sources / "canary").exists()
 
 
 def test_trusted_code_is_run(sources: Path, tmp_path: Path) -> None:

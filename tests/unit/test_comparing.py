@@ -12,7 +12,14 @@ from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.records import Measurement, ModelIdentity, RunSpec
 from measurements import made_up
 
-from edge_deploy.comparing import Comparison, compare_accuracies, compare_measurements, diff
+from edge_deploy.comparing import (
+    ROUNDS,
+    Comparison,
+    compare_accuracies,
+    compare_measurements,
+    diff,
+    memory_change,
+)
 
 
 def noisy(middle_ms: float, count: int = 400, seed: int = 1, **changes: Any) -> Measurement:
@@ -56,6 +63,43 @@ def test_size_and_memory() -> None:
     assert status(compare_measurements(made_up(), slightly), "peak_memory") == "same"
 
 
+def test_memory_of_the_same_model_is_the_same() -> None:
+    random = np.random.default_rng(7)
+    for middle in (0.0, 200e3, 6e6, 80e6):
+        for _ in range(500):
+            # A fresh process now and then holds some pages more.
+            spread = max(150e3, 0.02 * middle)
+            old, new = (
+                np.maximum(0, middle + random.normal(0, spread, ROUNDS)).tolist() for _ in range(2)
+            )
+            assert memory_change(old, new).status == "same"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected", "is_clear"),
+    [
+        ([10e6] * 4, [11e6] * 4, "worse", True),
+        ([11e6] * 4, [10e6] * 4, "better", True),
+        ([10e6] * 4, [10.4e6] * 4, "same", True),  # inside both floors
+        ([2e6] * 4, [2.5e6] * 4, "same", True),  # a quarter more, but inside 512 kB
+        ([100e6] * 4, [104e6] * 4, "same", True),  # 4 MB more, but inside 5%
+        ([10e6] * 4, [11e6, 11e6, 11e6, 10.1e6], "same", False),  # one process says otherwise
+        ([10e6, 10e6, 10e6, 11e6], [10e6] * 4, "same", False),
+        ([0.0] * 4, [0.3e6] * 4, "same", True),
+        ([0.0] * 4, [3e6] * 4, "worse", True),
+        ([3e6] * 4, [0.0] * 4, "better", True),
+        ([20e6], [21.5e6], "worse", True),
+    ],
+)
+def test_memory_must_leave_both_floors(
+    old: list[float], new: list[float], expected: str, is_clear: bool
+) -> None:
+    change = memory_change(old, new)
+    assert (change.status, change.is_clear) == (expected, is_clear)
+    if change.ci95 is not None and change.ratio is not None:
+        assert change.ci95[0] <= change.ratio <= change.ci95[1]
+
+
 def test_other_settings_are_said() -> None:
     found = compare_measurements(made_up(), made_up(spec=RunSpec(threads=4)))
     assert any("threads" in text for text in found.warnings)
@@ -97,6 +141,19 @@ def test_files_of_two_kinds_are_refused(tmp_path: Path) -> None:
         diff(one, two)
     assert diff(one, one).kind == "measurement"
     assert diff(two, two).kind == "accuracy"
+
+
+def test_accuracies_with_and_without_a_format(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.json", accuracy(0.9))
+    named = {"format": "edge-deploy accuracy", "version": 1, **accuracy(0.9)}
+    new = write(tmp_path / "new.json", named)
+    assert diff(old, new).kind == "accuracy"
+    later = write(tmp_path / "later.json", {**named, "version": 2})
+    with pytest.raises(BadInputError, match=r"later\.json has version 2"):
+        diff(old, later)
+    other = write(tmp_path / "other.json", {**named, "format": "edge-deploy verdict"})
+    with pytest.raises(BadInputError, match="neither"):
+        diff(other, other)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"{", b"\x89PNG\r\n\x1a\n", b"[1]"])

@@ -183,3 +183,11 @@ def test_a_model_without_a_contract_has_an_empty_one() -> None:
 def test_means_and_stds_are_given_for_every_channel() -> None:
     assert Preprocessing().per_channel() == ((127.5,) * 3, (127.5,) * 3)
     assert Preprocessing(color_order="GRAY").per_channel() == ((127.5,), (127.5,))
+
+
+def test_a_background_class_must_be_the_first_label() -> None:
+    labels = ("tench", "goldfish", "shark")
+    with pytest.raises(BadInputError, match="class 0 is said to be the background"):
+        fit_labels(labels, 3, background_class=True)
+    named = ("background", "goldfish", "shark")
+    assert fit_labels(named, 3, background_class=True) == named

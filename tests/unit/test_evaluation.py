@@ -197,3 +197,14 @@ def test_the_interval_covers_the_truth_95_times_in_100(lost: float, won: float, 
         low, high = paired_difference_ci95(int(first), int(second), total)
         covered += low <= lost - won <= high
     assert 0.935 <= covered / 2000 <= 0.972
+
+
+def test_logits_below_zero_are_answers_too() -> None:
+    from edge_deploy.evaluation import _Answers
+
+    answers = _Answers(None)
+    answers.take(np.array([-9.0, -3.0, -5.0], np.float32), 1)
+    assert answers.classes == [1]
+    strict = _Answers(0.5)
+    strict.take(np.array([-9.0, -3.0, -5.0], np.float32), 1)
+    assert strict.classes == [-1]

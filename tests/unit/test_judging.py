@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,8 +62,9 @@ def test_a_budget_for_one_device_does_not_judge_another() -> None:
 @pytest.mark.parametrize("evidence", ["simulated", "predicted"])
 def test_other_evidence_needs_leave(evidence: str) -> None:
     assert check('load = "1 s"', evidence=evidence).status == "unmeasured"
-    assert check('load = "1 s"', f'allow = ["{evidence}"]', evidence=evidence).status == "pass"
-    table = f'load = {{max = "1 s", allow = ["{evidence}"]}}'
+    limit = 'latency_p50 = "1 s"'
+    assert check(limit, f'allow = ["{evidence}"]', evidence=evidence).status == "pass"
+    table = f'latency_p50 = {{max = "1 s", allow = ["{evidence}"]}}'
     assert check(table, evidence=evidence).status == "pass"
     other = "predicted" if evidence == "simulated" else "simulated"
     assert check('load = "1 s"', f'allow = ["{other}"]', evidence=evidence).status == "unmeasured"
@@ -84,6 +86,52 @@ def test_a_prediction_is_judged_on_its_far_end(limit: str, status: str) -> None:
     assert found.status == status
 
 
+BATTERY = '[battery]\ncapacity = "1000 mAh"\nvoltage = "3.6 V"\nefficiency = "100 %"'
+
+
+@pytest.mark.parametrize(
+    "limit",
+    ['energy_per_inference = "1 J"', 'battery_per_1000 = "90 %"', 'hours_continuous = "1 min"'],
+)
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_a_prediction_without_both_ends_does_not_pass(limit: str, end: str) -> None:
+    before = f'allow = ["predicted"]\n{BATTERY}'
+    assert check(limit, before, energy=PREDICTED).status == "pass"
+    energy = replace(PREDICTED, **{end: None, f"gross_{end}": None})
+    found = check(limit, before, energy=energy)
+    assert (found.status, found.reason) == (
+        "inconclusive", "the predicted figure has no interval",
+    )  # fmt: skip
+
+
+def test_a_predicted_load_has_no_interval() -> None:
+    found = check('load = "1 s"', 'allow = ["predicted"]', evidence="predicted")
+    assert found.status == "inconclusive"
+
+
+@pytest.mark.parametrize(("low", "high"), [(11.0, 12.0), (8.0, 9.0), (12.0, 8.0)])
+@pytest.mark.parametrize("evidence", ["measured", "user", "predicted"])
+def test_a_figure_outside_its_interval_does_not_pass(
+    low: float, high: float, evidence: str
+) -> None:
+    energy = Energy(evidence, 10.0, low, high, 10.0, low, high, 0.1, 1.0)
+    for limit in ("energy_per_inference = '1 J'", "hours_continuous = '1 min'"):
+        found = check(limit, f'allow = ["predicted"]\n{BATTERY}', energy=energy)
+        assert found.status == "inconclusive"
+        assert "outside its own interval" in found.reason
+
+
+def test_a_drop_outside_its_interval_does_not_pass() -> None:
+    found = check('accuracy_drop = "5 pt"', accuracy=accuracy(drop_points=1.5))
+    assert found.status == "inconclusive"
+
+
+def test_a_perfect_share_lies_in_its_interval() -> None:
+    for samples in (1, 3, 97, 2000):
+        document = accuracy(top1=1.0, samples=samples)
+        assert check('accuracy_top1 = "1 %"', accuracy=document).status == "pass"
+
+
 def test_a_users_power_is_judged_as_it_is() -> None:
     energy = Energy("user", 10.0, 10.0, 10.0, 20.0, 20.0, 20.0, 1.0, 2.0)
     assert check('energy_per_inference = "10 mJ"', energy=energy).status == "pass"
@@ -98,9 +146,6 @@ def test_gross_counts_the_idle_power() -> None:
 def test_unknown_energy_is_unmeasured() -> None:
     found = check('energy_per_inference = "1 J"', energy=Energy("unknown", reason="no counter"))
     assert (found.status, found.reason) == ("unmeasured", "no counter")
-
-
-BATTERY = '[battery]\ncapacity = "1000 mAh"\nvoltage = "3.6 V"\nefficiency = "100 %"'
 
 
 def test_battery_figures_use_the_budgets_battery() -> None:
@@ -119,6 +164,7 @@ def test_battery_figures_use_the_budgets_battery() -> None:
 
 def accuracy(**changes: Any) -> dict[str, Any]:
     return {
+        "model": {"sha256": "ab" * 32},
         "samples": 2000, "top1": 0.94, "top5": 0.99, "reference": {"top1": 0.945},
         "drop_points": 0.5, "drop_ci95": [0.1, 0.9], "agreement": 0.98, **changes,
     }  # fmt: skip
@@ -173,7 +219,22 @@ def test_an_accuracy_of_another_model_is_refused() -> None:
     budget = parse_budget('[limits]\nsize = "5 MB"')
     with pytest.raises(BadInputError, match="another model"):
         judge(made_up(), budget, accuracy(model={"sha256": "cd" * 32}))
-    assert judge(made_up(), budget, accuracy(model={"sha256": "ab" * 32})).passed
+    assert judge(made_up(), budget, accuracy()).passed
+
+
+@pytest.mark.parametrize("model", [None, "ab" * 32, {}, {"sha256": None}, {"sha256": ""}])
+def test_an_accuracy_that_names_no_model_is_refused(model: object) -> None:
+    budget = parse_budget('[limits]\nsize = "5 MB"')
+    with pytest.raises(BadInputError, match=r"model\.sha256"):
+        judge(made_up(), budget, accuracy(model=model))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"format": "edge-deploy measurement"}, {"version": 2}, {"evidence": "guessed"}]
+)
+def test_an_accuracy_that_is_something_else_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(BadInputError):
+        check('accuracy_drop = "5 pt"', accuracy=accuracy(**changes))
 
 
 def test_several_measurements_are_judged_on_the_worst() -> None:
@@ -183,6 +244,15 @@ def test_several_measurements_are_judged_on_the_worst() -> None:
         verdict = judge(order, budget)
         assert [c.status for c in verdict.checks] == ["fail", "pass"]
         assert [c.value for c in verdict.checks] == [20.0, 7.5]
+
+
+def test_the_worst_measurement_is_chosen_in_the_order_of_the_verdict() -> None:
+    # One is inconclusive, the other unmeasured: the check says the same as a verdict of both.
+    few, other = made_up([10.0] * 5), made_up([10.0] * 300, device="pixel-4")
+    budget = parse_budget('device = "local"\n[limits]\nlatency_p50 = "1 s"')
+    other = replace(other, device={**other.device, "target": "pixel-4"})
+    for order in itertools.permutations((few, other)):
+        assert judge(order, budget).status == "inconclusive"
 
 
 def test_different_models_are_refused() -> None:

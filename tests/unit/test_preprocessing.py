@@ -18,6 +18,7 @@ from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.preprocessing import (
     InputSpec,
     center_box,
+    fit_photo,
     open_photo,
     pixels_to_tensor,
     prepare,
@@ -286,3 +287,21 @@ def test_random_damage_to_photos_never_escapes(tmp_path: Path) -> None:
 def test_the_limit_is_pillows_own_error_limit() -> None:
     assert Image.MAX_IMAGE_PIXELS is not None
     assert preprocessing.LARGEST_PHOTO_PIXELS == 2 * Image.MAX_IMAGE_PIXELS
+
+
+def test_the_crop_does_not_decide_how_deep_a_photo_is(tmp_path: Path) -> None:
+    pixels = np.full((40, 80), 250, np.uint16)
+    pixels[:, :10] = 60000  # bright only where the centre crop does not look
+    for name in ("deep.png", "deep.pgm"):
+        Image.fromarray(pixels).save(tmp_path / name)
+        fitted = fit_photo(open_photo(tmp_path / name), (8, 8), PRESETS["raw-0-255"])
+        assert np.asarray(fitted).max() == 1, name
+
+
+def test_formats_that_pillow_gives_to_another_program_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    )
+    with pytest.raises(BadInputError, match="EPS"):
+        open_photo(path)

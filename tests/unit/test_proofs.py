@@ -64,7 +64,7 @@ def test_a_good_float_model_passes_all() -> None:
     found = proof(FLOAT)
     assert found.passed
     assert [check.name for check in found.checks] == [
-        "operators", "size", "integer_share", "finite", "cosine", "varies", "clear_flips",
+        "operators", "size", "integer_share", "finite", "relative_error", "varies", "clear_flips",
     ]  # fmt: skip
     assert (found.cosine, found.top1_agreement, found.integer_share) == (1.0, 1.0, 0.0)
     assert found.to_json()["status"] == "passed"
@@ -132,10 +132,10 @@ def test_the_same_answer_to_everything_is_dead() -> None:
 
 def test_answers_that_changed() -> None:
     found = proof(color_classifier(contract=False, bias=(0, 20, 0)))
-    assert failed(found) == ["cosine", "clear_flips"]
+    assert failed(found) == ["relative_error", "clear_flips"]
     assert found.top1_agreement == pytest.approx(1 / 3)
     synthetic = proof(color_classifier(contract=False, bias=(0, 20, 0)), real_inputs=False)
-    assert failed(synthetic) == ["cosine"]  # made-up inputs may flip
+    assert failed(synthetic) == ["relative_error"]  # made-up inputs may flip
     assert synthetic.inputs == "synthetic"
 
 
@@ -202,3 +202,30 @@ def test_cosines_by_hand() -> None:
     a = np.float32([[1, 0], [1, 1], [0, 0], [0, 0], [1, 2]])
     b = np.float32([[0, 1], [2, 2], [0, 0], [1, 0], [-1, -2]])
     np.testing.assert_allclose(cosines(a, b), [0, 1, 1, 0, -1], atol=1e-12)
+
+
+def test_a_cosine_of_few_numbers_or_beside_an_offset_proves_nothing() -> None:
+    from edge_deploy_converters.proofs import _compare, cosines, relative_error
+
+    rng = np.random.default_rng(5)
+    truth = rng.normal(0, 1, (32, 1, 1)).astype(np.float32)
+    assert relative_error(truth, truth) == 0.0
+    assert relative_error(truth * 0 + truth.mean(), truth) == pytest.approx(1.0)
+    # A good regressor near zero passes: its signs are not its answers.
+    near = truth + rng.normal(0, 0.05, truth.shape).astype(np.float32)
+    checks, _ = _compare(RECIPES["dynamic"], [near], [truth], True)
+    assert all(check.passed for check in checks)
+    # The opposite of a sigmoid, which all lies on one side, and a dead regressor do not.
+    sigmoid = 0.5 + truth / 20
+    for wrong in (1 - sigmoid, np.full_like(sigmoid, 0.5)):
+        assert cosines(wrong, sigmoid).mean() == pytest.approx(1.0)
+        checks, _ = _compare(RECIPES["int8"], [wrong], [sigmoid], True)
+        assert "relative_error" in [check.name for check in checks if not check.passed]
+    # Every output counts, not the first alone.
+    other = rng.normal(20, 1, (32, 1, 10)).astype(np.float32)
+    unrelated = rng.normal(20, 1, (32, 1, 10)).astype(np.float32)
+    checks, _ = _compare(RECIPES["int8"], [truth, unrelated], [truth, other], True)
+    assert [check.name for check in checks if not check.passed] == ["relative_error"]
+    fixed = np.broadcast_to(other.mean(axis=0), other.shape)
+    checks, _ = _compare(RECIPES["int8"], [truth, fixed], [truth, other], True)
+    assert "varies" in [check.name for check in checks if not check.passed]

@@ -17,6 +17,7 @@ from edge_deploy_runner.records import (
     Sustained,
     read_measurement,
 )
+from edge_deploy_runner.telemetry import Telemetry
 from measurements import made_up
 
 
@@ -95,6 +96,15 @@ def _drop(key: str) -> Callable[[dict[str, Any]], None]:
         (_set("delegate.operator_share", 1.5), "delegate.operator_share"),
         (_drop("device.id"), "device.id"),
         (_set("evidence", "guessed"), "evidence"),
+        (_set("energy.evidence", "guessed"), "energy.evidence"),
+        (_set("battery.evidence", "guessed"), "battery.evidence"),
+        (_set("telemetry.before", []), "telemetry.before"),
+        (_drop("telemetry.after"), "telemetry.after"),
+        (_set("telemetry.after.governor", 1), "telemetry.after.governor"),
+        (_set("telemetry.after.throttled", "0x1"), "telemetry.after.throttled"),
+        (_set("telemetry.after.on_battery", 1), "telemetry.after.on_battery"),
+        (_set("telemetry.after.temperatures_celsius", [41.5]), "temperatures_celsius"),
+        (_set("telemetry.after.temperatures_celsius", {"zone0": "hot"}), "celsius.zone0"),
         (_set("energy.mj_per_inference", float("nan")), "energy.mj_per_inference"),
         (_set("battery.voltage_v", -3.85), "battery.voltage_v"),
         (_set("operators", [1]), "operators"),
@@ -114,6 +124,13 @@ def test_nonsense_is_named(change: Callable[[dict[str, Any]], None], named: str)
         Measurement.from_json(document, "m.json")
     assert named in str(caught.value)
     assert "m.json" in str(caught.value) or "spec" in str(caught.value)
+
+
+def test_telemetry_may_be_null() -> None:
+    document = full().to_json()
+    document["telemetry"] = {"before": None, "after": {"temperatures_celsius": None}}
+    found = Measurement.from_json(document)
+    assert (found.telemetry_before, found.telemetry_after) == (Telemetry(), Telemetry())
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x89PNG\r\n", b"[[[[" * 50000, b"null"])
