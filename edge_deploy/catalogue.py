@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -145,7 +146,9 @@ def device_profile(device_id: str) -> DeviceProfile:
     profiles = all_profiles()
     if device_id in profiles:
         return profiles[device_id]
-    near = difflib.get_close_matches(device_id, profiles, 1, 0.5)
+    # What owners call a Raspberry Pi: rpi4, pi-5, rpi-zero-2w.
+    spoken = re.sub(r"^(rpi|pi)[-_ ]?(?=\d|zero)", "raspberry-pi-", device_id.lower())
+    near = difflib.get_close_matches(spoken, profiles, 1, 0.5)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(f"unknown device {device_id!r}; {hint}Known devices: {', '.join(profiles)}")
 

@@ -106,7 +106,8 @@ class ClassNames:
                 "give them with --labels"
             )
         lower = {label.lower(): label for label in self.labels}
-        near = difflib.get_close_matches(text.lower(), list(lower), n=3, cutoff=0.4)
+        inside = [name for name in lower if text.lower() in name]
+        near = inside[:3] or difflib.get_close_matches(text.lower(), list(lower), n=3, cutoff=0.4)
         names = [lower[name] for name in near] or list(self.labels[:3])
         hint = ", ".join(repr(name) for name in names)
         raise BadInputError(

@@ -192,6 +192,8 @@ def _warnings(found: Inspection, file: ModelFile) -> list[str]:
     """What the owner of the model should know before it goes onto a device."""
     graph = file.graph
     said = []
+    if file.description.startswith("UNPROVEN:"):
+        said.append("failed a proof when it was converted, as its card says: do not ship it")
     if found.flex_ops:
         said.append(
             f"needs TensorFlow operators ({', '.join(found.flex_ops)}) that no TFLite runtime for "

@@ -86,6 +86,23 @@ def image_spec(inputs: Sequence[Tensor], contract: Preprocessing) -> InputSpec:
     return spec
 
 
+def check_calibration(data: str | Path, contract: Preprocessing | None) -> None:
+    """Raise `BadInputError` for what is wrong at first sight, before anything is converted."""
+    path = Path(data)
+    try:
+        if not path.exists():
+            raise BadInputError(f"there is no calibration data at {path}; check the path")
+        if not path.is_dir() and path.suffix != ".npz":
+            raise BadInputError(f"{path} is neither a folder of photos nor an .npz file")
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror or error}") from error
+    if path.is_dir() and contract is None:
+        raise BadInputError(
+            "photos cannot be turned into input without a preprocessing contract; name it with "
+            "--preprocess PRESET|FILE"
+        )
+
+
 def read_calibration(
     data: str | Path,
     inputs: Sequence[Tensor],

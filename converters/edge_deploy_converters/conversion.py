@@ -26,6 +26,7 @@ from edge_deploy_runner.output import (
 )
 from edge_deploy_runner.progress import Progress, silent
 
+from .calibration_data import check_calibration
 from .card import CalibrationRecord, model_card
 from .choosing import Way, best_way, make
 from .frontend import FrontEnd
@@ -38,6 +39,7 @@ from .recipes import Recipe, find_recipe
 from .source import Source, find_source
 from .zoo import zoo_cache
 
+UNPROVEN = "UNPROVEN:"  # how the description of a model that failed a proof begins
 # int16 activations run in reference kernels, some thirty times slower.
 _SLOW_PROOF_SAMPLES = 8
 
@@ -138,6 +140,8 @@ def convert(
     settings = replace(options or Options(), trust_source=trust_source, cache=str(zoo_cache()))
     given = preset(preprocessing) if isinstance(preprocessing, str) else preprocessing
     contract = _contract(found, given, tuple(labels or ()), override)
+    if calibration is not None:
+        check_calibration(calibration, contract.preprocessing)
     with FrontEnd(found, settings, on_progress) as front_end:
         _import_quantizer(wanted)
         work = prepare(front_end, contract, calibration, wanted, on_progress)
@@ -256,6 +260,9 @@ def _apply(
         description = f"{source.name}, recipe {recipe.name}, made by edge-deploy"
         data = attach(data, work.contract, source.name, description)
         proof = _prove(work, data, recipe, front_end.parameters, path.name)
+        if not proof.passed and force_unproven:
+            marked = f"{UNPROVEN} {description}"
+            data = attach(data, work.contract, source.name, marked)
         if not proof.passed and not force_unproven:
             failures.append(Failure(recipe.name, proof.sentence(path.name), proof))
             continue

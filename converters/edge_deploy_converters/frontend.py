@@ -44,7 +44,7 @@ def require_extra(front_end: str) -> None:
     if missing:
         raise ConversionError(
             f"converting needs {' and '.join(missing)}, which are not installed; "
-            "run: pip install 'edge-deploy[convert]'"
+            "install edge-deploy with its convert extra (in a clone: pip install '.[convert]')"
         )
 
 
@@ -72,6 +72,7 @@ class FrontEnd:
         self.parameters = 0
         self.versions: dict[str, str] = {}
         self._progress = on_progress
+        self._done: set[str] = set()
         try:
             self._work = Path(tempfile.mkdtemp(prefix=f"{_WORK_PREFIX}{os.getpid()}-"))
             self._log = (self._work / "log.txt").open("w+b")
@@ -147,7 +148,8 @@ class FrontEnd:
 
     def finish_convert(self) -> bytes:
         """The float32 TFLite bytes."""
-        self._wait_done()
+        self._ask({"do": "wait"})  # so that a child with nothing else to do reports a failure
+        self._wait_done("convert")
         return (self._work / "float32.tflite").read_bytes()
 
     def start_run(self, samples: dict[str, NDArray[Any]]) -> None:
@@ -167,7 +169,7 @@ class FrontEnd:
 
     def finish_run(self, stage: str = "Asking the source for its answers") -> list[NDArray[Any]]:
         """The outputs, each (N, 1, ...)."""
-        self._wait_done(stage)
+        self._wait_done("run", stage)
         with np.load(self._work / "outputs.npz", allow_pickle=False) as arrays:
             return [arrays[f"output{n}"] for n in range(len(arrays.files))]
 
@@ -177,12 +179,18 @@ class FrontEnd:
             self._child.stdin.write(json.dumps(request) + "\n")
             self._child.stdin.flush()
         except BrokenPipeError:
-            raise self._death() from None
+            while True:  # until what it said last: why it ended
+                self._reply()
 
-    def _wait_done(self, stage: str = "") -> None:
-        while "done" not in (reply := self._reply()):
-            if stage:
+    def _wait_done(self, task: str, stage: str = "") -> None:
+        """Wait for one of the tasks; the child works at both at once, and either may be first."""
+        while task not in self._done:
+            reply = self._reply()
+            if "done" in reply:
+                self._done.add(reply["done"])
+            elif stage:
                 self._progress(stage, int(reply["step"]), int(reply["of"]))
+        self._done.remove(task)
 
     def _reply(self) -> dict[str, Any]:
         assert self._child.stdout is not None

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import contract_options, json_option, read_contract_options
+from .options import PATH, contract_options, json_option, read_contract_options
 from .rendering import emit_json, human_size, note, plain_table, progress_bar, table_console, warn
 
 if TYPE_CHECKING:
     from edge_deploy_converters.conversion import Conversion
+    from edge_deploy_converters.proofs import Proof
 
 
 def _shape(context: click.Context, _: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -30,8 +31,10 @@ def _names(context: click.Context, _: click.Parameter, value: str | None) -> tup
 
 
 @click.command("convert", short_help="Turn a trained model into proven .tflite files")
-@click.argument("source")
-@click.option("-o", "--output", required=True, metavar="DIR", help="Folder for the models.")
+@click.argument("source", type=PATH)
+@click.option(
+    "-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder for the models."
+)
 @click.option(
     "-r", "--recipe", "recipes", multiple=True, metavar="RECIPE",
     help="float32, float16, dynamic, int8, int8-float-io, uint8, int16x8, weight-int8, all, or a "
@@ -39,7 +42,7 @@ def _names(context: click.Context, _: click.Parameter, value: str | None) -> tup
     "is calibration data, else dynamic.",
 )  # fmt: skip
 @click.option(
-    "--calibration", metavar="DIR|NPZ",
+    "--calibration", type=PATH, metavar="DIR|NPZ",
     help="Photos like those the model will see (50 or more), or an .npz.",
 )  # fmt: skip
 @contract_options
@@ -108,15 +111,19 @@ def command(
     return failed
 
 
+def _failed(proof: Proof) -> str:
+    return ", ".join(check.name for check in proof.checks if not check.passed)
+
+
 def _render(conversion: Conversion) -> None:
     if not conversion.models:
         return
-    table = plain_table("Converted and proven")
-    table.add_column("recipe")
+    proven = all(model.proof.passed for model in conversion.models)
+    table = plain_table("Converted and proven" if proven else "Converted; not all proven")
+    table.add_column("recipe", no_wrap=True, min_width=13)
     for heading in ("size", "cosine", "agreement", "integer"):
         table.add_column(heading, justify="right")
     table.add_column("proof")
-    table.add_column("file", no_wrap=True)
     for model in conversion.models:
         proof = model.proof
         table.add_row(
@@ -125,12 +132,12 @@ def _render(conversion: Conversion) -> None:
             "-" if proof.cosine is None else f"{proof.cosine:.4f}",
             "-" if proof.top1_agreement is None else f"{proof.top1_agreement:.1%}",
             f"{proof.integer_share:.0%}",
-            "passed" if proof.passed else "[red]UNPROVEN[/red]",
-            model.path.name,
+            "passed" if proof.passed else f"[red]UNPROVEN[/red]: {_failed(proof)}",
         )
     table_console().print(table)
     first = conversion.models[0]
     note(
         f"cosine and agreement: against the source, on {first.proof.samples} {first.proof.inputs} "
-        f"inputs; integer: share of the arithmetic; files and cards are in {first.path.parent}"
+        f"inputs; integer: share of the arithmetic; cards lie beside {first.path}"
+        + (f" and {len(conversion.models) - 1} more" if len(conversion.models) > 1 else "")
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import json_option
+from .options import PATH, json_option
 from .rendering import emit_json, human_size, note, plain_table, progress_bar, table_console
 
 if TYPE_CHECKING:
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 @click.command("demo")
 @click.option(
-    "-o", "--output", default="demo-output", show_default=True, metavar="DIR", help="Folder."
+    "-o",
+    "--output",
+    type=PATH,
+    default="demo-output",
+    show_default=True,
+    metavar="DIR",
+    help="Folder.",
 )
-@click.option("--assets", metavar="DIR", help="Where the sample model and photos lie.")
+@click.option("--assets", type=PATH, metavar="DIR", help="Where the sample model and photos lie.")
 @click.option("--digits-only", is_flag=True, help="Leave out the model that comes from PyPI.")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @json_option
@@ -46,20 +52,24 @@ def command(output: str, assets: str | None, digits_only: bool, force: bool, as_
 def _show(story: Story) -> None:
     console = table_console()
     table = plain_table(story.title)
-    table.add_column("recipe")
-    headings = ["size", "agrees", "p50", "p90", "memory", "verdict"]
+    table.add_column("recipe", no_wrap=True, min_width=8)
+    headings = ["size", "agrees", "p50", "p90", "verdict"]
     with_accuracy = story.candidates[0].accuracy is not None
     if with_accuracy:
-        headings[1:1] = ["top-1", "drop in points [95%]"]
+        headings[1:1] = ["top-1", "drop [95%]"]
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
+        table.add_column(
+            heading,
+            justify="left" if heading == "verdict" else "right",
+            no_wrap=heading != "verdict",
+        )
     for candidate in story.candidates:
         table.add_row(*_cells(candidate, with_accuracy))
     console.print(table)
     threads = story.candidates[0].measurement.spec.threads
     console.print(
-        f"agrees: with float32, on {story.samples}; p50, p90, memory: measured here, "
-        f"{threads} threads"
+        f"agrees: with float32, on {story.samples}; drop: in points of top-1; p50, p90: measured "
+        f"here, {threads} threads"
     )
     if story.looks:
         looks = plain_table("What it sees")
@@ -83,7 +93,6 @@ def _show(story: Story) -> None:
 
 
 def _cells(candidate: Candidate, with_accuracy: bool) -> list[str]:
-    memory = candidate.measurement.peak_memory_bytes
     cells = [candidate.model.recipe.name, human_size(candidate.model.size_bytes)]
     accuracy = candidate.accuracy
     if with_accuracy and accuracy is not None:
@@ -91,15 +100,12 @@ def _cells(candidate: Candidate, with_accuracy: bool) -> list[str]:
         interval = accuracy.drop_ci95
         drop = accuracy.drop_points
         cells.append(
-            "-"
-            if drop is None or interval is None
-            else f"{drop:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+            "-" if drop is None or interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
         )
     cells += [
         f"{candidate.agreement:.1%}",
         f"{candidate.percentile_ms('p50'):.2f} ms",
         f"{candidate.percentile_ms('p90'):.2f} ms",
-        "-" if memory is None else human_size(memory),
     ]
     failed = [c.metric for c in candidate.verdict.checks if c.status != "pass"]
     cells.append("pass" if not failed else f"{candidate.verdict.status}: {', '.join(failed)}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from .options import json_option
+from .options import PATH, json_option
 
 
 @click.command("diff")
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("old", type=PATH, metavar="OLD")
+@click.argument("new", type=PATH, metavar="NEW")
 @click.option(
     "--noise",
     type=float,

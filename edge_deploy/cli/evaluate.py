@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import contract_options, json_option, read_contract_options
+from .options import PATH, contract_options, json_option, read_contract_options
 
 if TYPE_CHECKING:
     from edge_deploy.accuracy import Accuracy, ClassAccuracy
@@ -17,15 +17,17 @@ _SHOWN_FLIPS = 10
 
 
 @click.command("evaluate")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", type=PATH, metavar="MODEL")
 @click.option(
     "--data",
+    type=PATH,
     required=True,
     metavar="DIR|CSV|NPZ",
     help="A folder per class, a CSV of file,label, or an .npz with x and y.",
 )
 @click.option(
     "--reference",
+    type=PATH,
     metavar="MODEL",
     help="The model that this one was made from: a .tflite or a source.",
 )
@@ -52,7 +54,9 @@ _SHOWN_FLIPS = 10
     is_flag=True,
     help="Let a reference that holds code (Lambda layers, pickles) run it.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write the result as JSON, for `judge`.")
+@click.option(
+    "-o", "--output", type=PATH, metavar="FILE", help="Write the result as JSON, for `judge`."
+)
 @click.option("--force", is_flag=True, help="Replace FILE.")
 @json_option
 def command(

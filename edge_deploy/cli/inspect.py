@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import json_option
+from .options import PATH, json_option
 
 if TYPE_CHECKING:
     from edge_deploy.inspection import Inspection, TensorSpec
 
 
 @click.command("inspect")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", type=PATH, metavar="MODEL")
 @json_option
 def command(model: str, as_json: bool) -> None:
     """Say what MODEL is: inputs and outputs, operators, cost, delegates, contract.

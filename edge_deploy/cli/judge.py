@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import click
 
-from .options import json_option
+from .options import PATH, json_option
 
 
 @click.command("judge")
-@click.argument("measurements", nargs=-1, required=True, metavar="MEASUREMENT...")
-@click.option("--budget", "budget_file", required=True, metavar="FILE", help="The budget (TOML).")
-@click.option("--accuracy", "accuracy_file", metavar="FILE", help="What evaluate --json printed.")
-@click.option("--junit", "junit_file", metavar="FILE", help="Write the verdict as JUnit XML.")
-@click.option("-o", "--output", metavar="FILE", help="Write the verdict (JSON).")
+@click.argument("measurements", type=PATH, nargs=-1, required=True, metavar="MEASUREMENT...")
+@click.option(
+    "--budget", "budget_file", type=PATH, required=True, metavar="FILE", help="The budget (TOML)."
+)
+@click.option(
+    "--accuracy", "accuracy_file", type=PATH, metavar="FILE", help="What evaluate --json printed."
+)
+@click.option(
+    "--junit", "junit_file", type=PATH, metavar="FILE", help="Write the verdict as JUnit XML."
+)
+@click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the verdict (JSON).")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @json_option
 @click.pass_context

@@ -7,6 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
+# For completion of file names only: whether a file is there is the library's business, since click
+# would end with its own words and exit code.
+PATH = click.Path(readable=False)
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -28,7 +32,9 @@ def contract_options(function: Command) -> Command:
             "--background-class", is_flag=True,
             help='The model\'s class 0 means "none of these"; the label file may leave it out.',
         ),
-        click.option("--labels", "labels_file", metavar="FILE", help="Labels, one a line."),
+        click.option(
+            "--labels", "labels_file", metavar="FILE", type=PATH, help="Labels, one a line."
+        ),
         click.option(
             "--preprocess", metavar="PRESET|FILE",
             help="How photos become input: mobilenet, efficientnet-lite, imagenet-caffe, "

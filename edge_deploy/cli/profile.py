@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from .options import json_option
+from .options import PATH, json_option
 
 
 @click.command("profile")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", type=PATH, metavar="MODEL")
 @click.option(
     "--device",
     default="local",
@@ -34,11 +34,17 @@ from .options import json_option
 @click.option("--watts", metavar="IDLE:LOAD", help="Power that you measured, in watts.")
 @click.option("--power-profile", metavar="ID", help="Use the power model of a known device.")
 @click.option("--no-operators", is_flag=True, help="Skip the table of operators.")
-@click.option("-o", "--output", metavar="FILE", help="Write the measurement (JSON).")
+@click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the measurement (JSON).")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-@click.option("--budget", "budget_file", metavar="FILE", help="Judge by this budget (TOML).")
-@click.option("--accuracy", "accuracy_file", metavar="FILE", help="What evaluate --json printed.")
-@click.option("--junit", "junit_file", metavar="FILE", help="Write the verdict as JUnit XML.")
+@click.option(
+    "--budget", "budget_file", type=PATH, metavar="FILE", help="Judge by this budget (TOML)."
+)
+@click.option(
+    "--accuracy", "accuracy_file", type=PATH, metavar="FILE", help="What evaluate --json printed."
+)
+@click.option(
+    "--junit", "junit_file", type=PATH, metavar="FILE", help="Write the verdict as JUnit XML."
+)
 @json_option
 @click.pass_context
 def command(

@@ -80,6 +80,9 @@ def progress_bar() -> Iterator[Progress]:
 
         def draw(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
+                for task in bars.tasks:  # a stage of unknown length ends where the next begins
+                    if task.total is None:
+                        bars.update(task.id, total=1, completed=1)
                 title = f"{stage[:1].upper()}{stage[1:]}"
                 tasks[stage] = bars.add_task(title, total=total or None)
             bars.update(tasks[stage], completed=done, total=total or None)

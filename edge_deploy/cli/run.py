@@ -7,12 +7,12 @@ import json
 
 import click
 
-from .options import contract_options, read_contract_options
+from .options import PATH, contract_options, read_contract_options
 
 
 @click.command("run")
-@click.argument("model", metavar="MODEL")
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("model", type=PATH, metavar="MODEL")
+@click.argument("inputs", type=PATH, metavar="INPUT...", nargs=-1, required=True)
 @click.option(
     "--top",
     default=3,
