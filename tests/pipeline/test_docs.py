@@ -48,3 +48,17 @@ def test_the_budget_in_the_readme_is_the_one_in_the_assets() -> None:
     shown = re.search(r"# assets/budget-digits.toml\n(.*?)```", readme.README.read_text(), re.S)
     assert shown is not None
     assert shown.group(1).strip() in (ROOT / "assets" / "budget-digits.toml").read_text()
+
+
+def test_the_page_on_files_names_every_key() -> None:
+    from dataclasses import fields
+
+    from edge_deploy_converters.recipes import Recipe
+    from edge_deploy_runner.contract import PRESETS, Preprocessing
+
+    from edge_deploy.budget import METRICS
+
+    page = (ROOT / "docs" / "files.md").read_text("utf-8")
+    keys = {*METRICS, *PRESETS, *(f.name for f in (*fields(Recipe), *fields(Preprocessing)))}
+    missing = [key for key in keys - {"source"} if key not in page]
+    assert not missing
