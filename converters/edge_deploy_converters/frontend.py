@@ -72,7 +72,6 @@ class FrontEnd:
         self.parameters = 0
         self.versions: dict[str, str] = {}
         self._progress = on_progress
-        self._done: set[str] = set()
         try:
             self._work = Path(tempfile.mkdtemp(prefix=f"{_WORK_PREFIX}{os.getpid()}-"))
             self._log = (self._work / "log.txt").open("w+b")
@@ -148,8 +147,7 @@ class FrontEnd:
 
     def finish_convert(self) -> bytes:
         """The float32 TFLite bytes."""
-        self._ask({"do": "wait"})  # so that a child with nothing else to do reports a failure
-        self._wait_done("convert")
+        self._wait_done()
         return (self._work / "float32.tflite").read_bytes()
 
     def start_run(self, samples: dict[str, NDArray[Any]]) -> None:
@@ -169,7 +167,7 @@ class FrontEnd:
 
     def finish_run(self, stage: str = "Asking the source for its answers") -> list[NDArray[Any]]:
         """The outputs, each (N, 1, ...)."""
-        self._wait_done("run", stage)
+        self._wait_done(stage)
         with np.load(self._work / "outputs.npz", allow_pickle=False) as arrays:
             return [arrays[f"output{n}"] for n in range(len(arrays.files))]
 
@@ -179,18 +177,12 @@ class FrontEnd:
             self._child.stdin.write(json.dumps(request) + "\n")
             self._child.stdin.flush()
         except BrokenPipeError:
-            while True:  # until what it said last: why it ended
-                self._reply()
+            raise self._death() from None
 
-    def _wait_done(self, task: str, stage: str = "") -> None:
-        """Wait for one of the tasks; the child works at both at once, and either may be first."""
-        while task not in self._done:
-            reply = self._reply()
-            if "done" in reply:
-                self._done.add(reply["done"])
-            elif stage:
+    def _wait_done(self, stage: str = "") -> None:
+        while "done" not in (reply := self._reply()):
+            if stage:
                 self._progress(stage, int(reply["step"]), int(reply["of"]))
-        self._done.remove(task)
 
     def _reply(self) -> dict[str, Any]:
         assert self._child.stdout is not None

@@ -17,7 +17,6 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -134,16 +133,10 @@ def main(load: Callable[[str, Options], LoadedSource]) -> None:
         )
 
 
-def _reply(replies: TextIO, document: dict[str, Any]) -> None:
-    """One line in one piece: two threads may answer at once."""
-    replies.write(json.dumps(document) + "\n")
-    replies.flush()
-
-
 def _reply_error(replies: TextIO, error: EdgeDeployError, serve: bool) -> None:
     kind = next((k for k, type_ in _KINDS.items() if isinstance(error, type_)), "conversion")
     if serve:
-        _reply(replies, {"error": kind, "message": str(error)})
+        print(json.dumps({"error": kind, "message": str(error)}), file=replies, flush=True)
         sys.exit(1)
     print(f"Error: {error}", file=sys.stderr)
     sys.exit(error.exit_code)
@@ -169,23 +162,15 @@ def _serve(loaded: LoadedSource, replies: TextIO) -> None:
         "parameters": loaded.parameters,
         "versions": loaded.versions,
     }
-    _reply(replies, greeting)
-
-    def convert(out: str) -> None:
-        with open(out, "wb") as file:
-            file.write(loaded.convert())
-        _reply(replies, {"done": "convert"})
-        _give_memory_back()
-
-    # Beside the runs: the converter leaves a core free, and the parent needs both afterwards.
-    background = ThreadPoolExecutor(max_workers=1)
-    conversion: Future[None] | None = None
+    print(json.dumps(greeting), file=replies, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         if request["do"] == "convert":
-            conversion = background.submit(convert, request["out"])
-            continue
-        if request["do"] == "run":
+            with open(request["out"], "wb") as file:
+                file.write(loaded.convert())
+            print(json.dumps({"done": "convert"}), file=replies, flush=True)
+            _give_memory_back()
+        elif request["do"] == "run":
             with np.load(request["inputs"], allow_pickle=False) as arrays:
                 columns = {name: arrays[name] for name in arrays.files}
             answers: list[list[NDArray[Any]]] = []
@@ -193,12 +178,10 @@ def _serve(loaded: LoadedSource, replies: TextIO) -> None:
             for i in range(count):
                 sample = {name: column[i] for name, column in columns.items()}
                 answers.append([np.asarray(output) for output in loaded.run(sample)])
-                _reply(replies, {"step": i + 1, "of": count})
+                print(json.dumps({"step": i + 1, "of": count}), file=replies, flush=True)
             stacked: dict[str, Any] = {
                 f"output{n}": np.stack([answer[n] for answer in answers])
                 for n in range(len(answers[0]))
             }
             np.savez(request["outputs"], **stacked)
-            _reply(replies, {"done": "run"})
-        if conversion is not None:  # raises here what it raised
-            conversion.result()
+            print(json.dumps({"done": "run"}), file=replies, flush=True)
