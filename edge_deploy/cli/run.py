@@ -94,8 +94,13 @@ def command(
                 record = {"input": str(photo), **answer.to_json()}
                 click.echo(json.dumps(record, ensure_ascii=False))
             else:
-                first, *others = (f"{score.label} {100 * score.score:.1f}%" for score in answer.top)
+                first, *others = (f"{score.label} {_amount(score.score)}" for score in answer.top)
                 time = f"{answer.timing_ms['total']:.1f} ms"
                 rest = f"  (then {'; '.join(others)})" if others else ""
                 click.echo(f"{photo}: {first}{rest}  {time}")
     return 3 if failed else 0
+
+
+def _amount(score: float) -> str:
+    """A probability as a percentage; a logit as it is."""
+    return f"{100 * score:.1f}%" if 0 <= score <= 1 else f"{score:.3g}"
