@@ -502,8 +502,10 @@ def test_a_folder_of_hostile_modules_is_not_imported(house: Path) -> None:
     for name in ("numpy", "ai_edge_litert", "edge_deploy_runner", "json", "litert_quantizer"):
         (house / f"{name}.py").write_text("open('canary', 'w')\nraise SystemExit('hostile')\n")
     script = Path(sys.executable).with_name("edge-deploy")
-    if not script.exists() or sys.version_info < (3, 11):
-        pytest.skip("needs the installed script, and PYTHONSAFEPATH of Python 3.11")
+    if not script.exists():
+        skip_or_fail("pipeline", "the console script is not installed")
+    if sys.version_info < (3, 11):
+        pytest.skip("PYTHONSAFEPATH came with Python 3.11")
     code = "from edge_deploy.cli import main; main()"
     for line in (["convert", "m.tflite", "-r", "float32", "-o", "out"], ["inspect", "m.tflite"]):
         program = [sys.executable, "-P", "-c", code, *line]
@@ -579,7 +581,8 @@ def test_keras_files(house: Path, say: Callable[..., str], kind: str) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-9])
     assert "damaged" in say(3, "convert", path, "-o", house / "out")
-    h5py = pytest.importorskip("h5py")
+    import h5py
+
     with h5py.File(house / "net.h5", "w") as file:
         text = h5py.string_dtype()
         file.attrs.create("model_config", config.decode(), dtype=text)

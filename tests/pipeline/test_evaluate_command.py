@@ -123,7 +123,6 @@ def test_no_heavy_imports_in_a_process_of_its_own(tmp_path: Path, data: Path) ->
     assert json.loads(ended.stdout)["agreement"] == 1.0
 
 
-@pytest.mark.skipif(not HELD_OUT.exists(), reason="no sample digits")
 def test_the_sample_digits_are_read(tmp_path: Path, capfd: Capture) -> None:
     labels = tuple("0123456789")
     model = write_model(tmp_path, labels=labels, classes=10)

@@ -206,7 +206,6 @@ def test_in_a_process_of_its_own(tmp_path: Path, photos: Path) -> None:
     assert (ended.returncode, len(ended.stdout.splitlines()), ended.stderr) == (0, 150, "")
 
 
-@pytest.mark.skipif(not (PHOTOS / "chelsea_rotated.jpg").exists(), reason="no sample photos")
 def test_the_sample_photos_are_read(tmp_path: Path, capfd: Capture) -> None:
     assert run(["run", str(write_model(tmp_path)), str(PHOTOS), "--json"]) == 0
     assert len(lines(capfd)) >= 4

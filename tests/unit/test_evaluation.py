@@ -159,7 +159,8 @@ def test_refusals(tmp_path: Path, data: Path) -> None:
 def test_a_source_is_asked_through_the_converters(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    converters = pytest.importorskip("edge_deploy_converters.reference")
+    from edge_deploy_converters import reference as converters
+
     shapes: list[tuple[int, ...]] = []
 
     def answer(source: str, tensors: Any, trust_source: bool, on_progress: Any) -> Any:

@@ -150,6 +150,18 @@ def test_flips_count_where_the_source_was_sure(lead: float, clear: float) -> Non
     assert (flips.value, flips.passed) == (clear, clear == 0)
 
 
+def test_one_clear_flip_among_few_samples_is_counted() -> None:
+    from edge_deploy_converters.proofs import _compare
+
+    truth = np.tile(np.float32([0.9, 0.1]), (5, 1))[:, None]
+    answers = truth.copy()
+    answers[0, 0] = (0.4, 0.6)
+    checks, _ = _compare(RECIPES["int8"], [answers], [truth], True)
+    (flips,) = [check for check in checks if check.name == "clear_flips"]
+    assert flips.value == pytest.approx(0.2)
+    assert not flips.passed
+
+
 def test_an_input_scale_that_is_not_the_contracts() -> None:
     other = replace(MOBILENET, mean=(0.0,), std=(255.0,))
     data = attach(color_classifier("int8", preprocessing=other, contract=False), CONTRACT, "m", "")
