@@ -1,0 +1,67 @@
+"""The runner on the device: `python -m edge_deploy_runner COMMAND`, with nothing but argparse."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from .errors import EdgeDeployError
+from .version import VERSION
+
+# name: one line for the list of commands; each is a module in `commands`
+COMMANDS = {
+    "run": "classify photos, cameras or video, offline",
+    "bench": "measure a model on this machine",
+    "doctor": "say what this machine has and lacks, and how to mend it",
+    "telemetry": "print clocks, heat, throttling and power",
+    "serve": "run as a service: watch a source, tell sinks",
+    "selftest": "hold an unpacked bundle against its golden outputs",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (`sys.argv` by default) and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="edge-deploy-runner",
+        description="Run TFLite models on this device, with no network.",
+        epilog="commands:\n" + "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edge-deploy-runner {VERSION}")
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS)
+    parser.add_argument("rest", metavar="...", nargs=argparse.REMAINDER)
+    try:
+        chosen = parser.parse_args(given)
+        name = chosen.command
+        module = import_module(f".commands.{name}", __package__)
+        command = argparse.ArgumentParser(
+            prog=f"edge-deploy-runner {name}", description=module.__doc__
+        )
+        module.add_arguments(command)
+        return int(module.main(command.parse_args(chosen.rest)))
+    except SystemExit as stop:  # argparse ends the program itself
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing was left half-written", file=sys.stderr)
+        return 130
+    except EdgeDeployError as error:
+        print(f"Error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        print("This is a bug in edge-deploy; please report it with the lines above.",
+              file=sys.stderr)  # fmt: skip
+        return 70
+
+
+if __name__ == "__main__":
+    sys.exit(main())
