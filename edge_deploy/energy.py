@@ -7,10 +7,13 @@ over them evenly, which is an assumption and not a measurement.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 
 from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.power_log import CounterSlice
+from edge_deploy_runner.power_meters import PowerWindow
 from edge_deploy_runner.records import BatteryUse, Energy
 
 # What a 5 V converter leaves of a cell's energy (0.80 to 0.90 is published).
@@ -94,41 +97,76 @@ def predicted_energy(draw: PowerDraw, latency_ms: float) -> Energy:
     )
 
 
-@dataclass(frozen=True)
-class CounterSlice:
-    """What an energy counter counted over some time, and the inferences run in it."""
-
-    energy_uj: int
-    seconds: float
-    runs: int = 0
-
-
-def counted_uj(before: int, after: int, range_uj: int | None) -> int | None:
-    """Difference of two readings of a counter that wraps at `range_uj`; None where unknown."""
-    if after >= before:
-        return after - before
-    return None if range_uj is None else after + range_uj - before
-
-
 def measured_energy(pairs: list[tuple[CounterSlice, CounterSlice]]) -> Energy:
     """Energy from (idle, load) slices of a machine's counter: the median pair, and the extremes.
 
     A pair whose marginal energy is not above 0 says that the noise is larger than the model.
     """
-    if not pairs:
-        return Energy("unknown", reason="the energy counter gave no reading")
-    marginal, gross, idle_watts, load_watts = [], [], [], []
+    return _energy_of(
+        [
+            _Pair(
+                idle.energy_uj / 1e6 / idle.seconds, load.energy_uj / 1e6, load.seconds, load.runs
+            )
+            for idle, load in pairs
+        ],
+        "the energy counter",
+        "RAPL package counter (the CPU package, not the whole machine)",
+    )
+
+
+def metered_energy(
+    pairs: list[tuple[PowerWindow, PowerWindow]], meter: str, interval_s: float
+) -> Energy:
+    """Energy from (idle, load) windows of a power meter that was read every `interval_s`.
+
+    A window's power is the trapezoid over its readings, divided by their time. The figure is the
+    median pair, low and high the extremes: what the windows differ by is its uncertainty, and the
+    meter's own accuracy comes on top. Windows with fewer than two readings of power are left out.
+    """
+    found = []
     for idle, load in pairs:
-        idle_w = idle.energy_uj / 1e6 / idle.seconds
-        idle_watts.append(idle_w)
-        load_watts.append(load.energy_uj / 1e6 / load.seconds)
-        gross.append(load.energy_uj / 1e3 / load.runs)
-        marginal.append((load.energy_uj / 1e6 - idle_w * load.seconds) * 1e3 / load.runs)
-    middle = sorted(marginal)[len(marginal) // 2]
+        idle_w, load_w = mean_watts(idle), mean_watts(load)
+        if idle_w is not None and load_w is not None and load.runs > 0 and load.seconds > 0:
+            found.append(_Pair(idle_w, load_w * load.seconds, load.seconds, load.runs))
+    source = (
+        f"{meter}; read every {interval_s:g} s, {len(found)} idle and load windows in turn, "
+        "idle subtracted"
+    )
+    return _energy_of(found, "the power meter", source)
+
+
+def mean_watts(window: PowerWindow) -> float | None:
+    """Mean power by straight lines between the readings; None for fewer than two of them."""
+    known = [(r.seconds, r.watts) for r in window.readings if r.watts is not None]
+    if len(known) < 2 or known[-1][0] <= known[0][0]:
+        return None
+    joules = sum(
+        (watts + next_watts) / 2 * (then - now)
+        for (now, watts), (then, next_watts) in itertools.pairwise(known)
+    )
+    return joules / (known[-1][0] - known[0][0])
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Power at idle, and what a load of so many runs took in so many seconds."""
+
+    idle_w: float
+    load_j: float
+    load_s: float
+    runs: int
+
+
+def _energy_of(pairs: list[_Pair], meter: str, source: str) -> Energy:
+    if not pairs:
+        return Energy("unknown", reason=f"{meter} gave no reading")
+    gross = [pair.load_j * 1e3 / pair.runs for pair in pairs]
+    marginal = [(pair.load_j - pair.idle_w * pair.load_s) * 1e3 / pair.runs for pair in pairs]
+    middle = _median(marginal)
     if middle <= 0:
         return Energy(
             "unknown",
-            reason="the energy counter shows no more power under load than at idle; "
+            reason=f"{meter} shows no more power under load than at idle; "
             "stop other programs and measure again",
         )
     return Energy(
@@ -136,13 +174,18 @@ def measured_energy(pairs: list[tuple[CounterSlice, CounterSlice]]) -> Energy:
         mj_per_inference=middle,
         low=min(marginal),
         high=max(marginal),
-        gross_mj_per_inference=sorted(gross)[len(gross) // 2],
+        gross_mj_per_inference=_median(gross),
         gross_low=min(gross),
         gross_high=max(gross),
-        idle_w=sorted(idle_watts)[len(idle_watts) // 2],
-        load_w=sorted(load_watts)[len(load_watts) // 2],
-        source="RAPL package counter (the CPU package, not the whole machine)",
+        idle_w=_median([pair.idle_w for pair in pairs]),
+        load_w=_median([pair.load_j / pair.load_s for pair in pairs]),
+        source=source,
     )
+
+
+def _median(values: list[float]) -> float:
+    """The upper median: one that was measured."""
+    return sorted(values)[len(values) // 2]
 
 
 def battery_use(

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from . import vcgencmd
 
 # Bits of `vcgencmd get_throttled`; the same ones shifted by 16 mean "has occurred since boot".
 THROTTLED_BITS = {
@@ -37,6 +39,13 @@ class Telemetry:
     battery_percent: float | None = None
     on_battery: bool | None = None
     energy_uj: int | None = None
+    # What the governor may choose between; a limit below the largest clock caps every run.
+    lowest_frequency_mhz: float | None = None
+    limit_frequency_mhz: float | None = None
+    # The clock that the firmware really runs: throttling does not show in `frequency_mhz`.
+    arm_clock_mhz: float | None = None
+    core_volts: float | None = None
+    under_voltage: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -44,8 +53,14 @@ class Telemetry:
 
 
 def sample(root: Path = _ROOT, others_cpu_share: float | None = None) -> Telemetry:
-    """Look at the machine once; `root` is where its /sys and /proc lie."""
+    """Look at the machine once; `root` is where its /sys and /proc lie. Never raises.
+
+    On a Raspberry Pi three short programs are run, so keep it out of timed sections.
+    """
     percent, on_battery = _battery(root)
+    throttled = read_throttled(root)
+    # What the firmware says is of this machine, not of a folder that stands for another.
+    firmware = root == _ROOT
     return Telemetry(
         governor=_governor(root),
         frequency_mhz=_largest_mhz(root, "scaling_cur_freq"),
@@ -53,22 +68,95 @@ def sample(root: Path = _ROOT, others_cpu_share: float | None = None) -> Telemet
         temperatures_celsius=_temperatures(root),
         load_average=_load_average(root),
         others_cpu_share=others_cpu_share,
-        throttled=_throttled(),
+        throttled=throttled,
         battery_percent=percent,
         on_battery=on_battery,
         energy_uj=read_energy_uj(root),
+        lowest_frequency_mhz=_largest_mhz(root, "scaling_min_freq"),
+        limit_frequency_mhz=_largest_mhz(root, "scaling_max_freq"),
+        arm_clock_mhz=vcgencmd.parse_clock_mhz(_firmware("measure_clock", "arm"))
+        if firmware
+        else None,
+        core_volts=vcgencmd.parse_volts(_firmware("measure_volts", "core")) if firmware else None,
+        under_voltage=read_under_voltage(root, throttled),
     )
 
 
-def parse_throttled(text: str) -> int | None:
-    """The bits in `throttled=0x50005`; None for anything else."""
-    match = re.fullmatch(r"\s*throttled=0x([0-9a-fA-F]+)\s*", text)
+@dataclass(frozen=True)
+class Look:
+    """One of a series of looks at the machine, `seconds` after the first."""
+
+    seconds: float
+    telemetry: Telemetry
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"seconds": round(self.seconds, 3), "telemetry": self.telemetry.to_json()}
+
+
+def watch(
+    seconds: float,
+    interval_s: float = 1.0,
+    root: Path = _ROOT,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Look]:
+    """Look at the machine every `interval_s` for so many seconds; the first look is at once.
+
+    From the second look on `others_cpu_share` covers the time since the one before.
+    """
+    begun = time.monotonic()
+    before = cpu_times(root)
+    yield Look(0.0, sample(root))
+    number = 1
+    while number * interval_s <= seconds:
+        sleep(max(0.0, begun + number * interval_s - time.monotonic()))
+        now = cpu_times(root)
+        share = others_share(before, now) if before and now else None
+        before = now
+        yield Look(time.monotonic() - begun, sample(root, share))
+        # Looks that are late are left out, not made up for.
+        number = max(number + 1, int((time.monotonic() - begun) / interval_s))
+
+
+def parse_sysfs_throttled(text: str) -> int | None:
+    """The bits in the kernel's file, which are hexadecimal digits with nothing before them."""
+    match = re.fullmatch(r"\s*(?:0x)?([0-9a-fA-F]{1,8})\s*", text)
     return int(match.group(1), 16) if match else None
+
+
+def read_throttled(root: Path = _ROOT) -> int | None:
+    """The throttling bits from the firmware, else from the kernel; None where neither says."""
+    if root == _ROOT:
+        bits = vcgencmd.parse_throttled(_firmware("get_throttled"))
+        if bits is not None:
+            return bits
+    for pattern in ("sys/devices/platform/soc*/soc*:firmware", "sys/devices/platform/*:firmware"):
+        for folder in sorted(root.glob(pattern)):
+            text = _read(folder / "get_throttled")
+            if text is not None:
+                return parse_sysfs_throttled(text)
+    return None
+
+
+def read_under_voltage(root: Path = _ROOT, throttled: int | None = None) -> bool | None:
+    """Whether the supply is too weak now: by the throttling bits, else by the kernel's alarm."""
+    if throttled is not None:
+        return bool(throttled & 1)
+    for folder in sorted(root.glob("sys/class/hwmon/hwmon*")):
+        if _read(folder / "name") == "rpi_volt":
+            alarm = _integer(_read(folder / "in0_lcrit_alarm"))
+            return None if alarm is None else bool(alarm)
+    return None
 
 
 def throttling_words(bits: int) -> tuple[str, ...]:
     """The names of the bits that are set now (0-3)."""
     return tuple(name for bit, name in THROTTLED_BITS.items() if bits >> bit & 1)
+
+
+def throttled_since_boot_words(bits: int) -> tuple[str, ...]:
+    """The names of the bits that say what has occurred since boot (16-19)."""
+    return throttling_words(bits >> 16)
 
 
 @dataclass(frozen=True)
@@ -182,14 +270,5 @@ def _battery(root: Path) -> tuple[float | None, bool | None]:
     return None, None
 
 
-def _throttled() -> int | None:
-    program = shutil.which("vcgencmd")
-    if program is None:
-        return None
-    try:
-        answer = subprocess.run(
-            [program, "get_throttled"], capture_output=True, text=True, timeout=2, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return parse_throttled(answer.stdout)
+def _firmware(*words: str) -> str:
+    return vcgencmd.text_of(vcgencmd.ask(*words))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.power_log import CounterSlice, counted_uj
+from edge_deploy_runner.power_meters import PowerReading, PowerWindow
 from edge_deploy_runner.records import Energy
 
 from edge_deploy.energy import (
     Battery,
-    CounterSlice,
     PowerDraw,
     battery_use,
-    counted_uj,
+    mean_watts,
     measured_energy,
+    metered_energy,
     predicted_energy,
     scaled_load,
     user_power,
@@ -102,3 +104,51 @@ def test_a_rate_that_cannot_be_kept() -> None:
 def test_batteries_that_cannot_be(values: tuple[float, float, float]) -> None:
     with pytest.raises(BadInputError):
         Battery(*values)
+
+
+def window(watts: list[float | None], runs: int = 0, step_s: float = 0.5) -> PowerWindow:
+    readings = tuple(PowerReading(10 + number * step_s, w) for number, w in enumerate(watts))
+    return PowerWindow(readings, len(watts) * step_s, runs)
+
+
+def test_mean_watts_weighs_by_time() -> None:
+    uneven = (PowerReading(0.0, 2.0), PowerReading(1.0, 4.0), PowerReading(4.0, 4.0))
+    assert mean_watts(PowerWindow(uneven, 5.0)) == pytest.approx((3.0 + 12.0) / 4)
+    assert mean_watts(PowerWindow((PowerReading(0.0, 2.0),), 1.0)) is None
+    # A reading that failed is a gap, bridged by a straight line.
+    assert mean_watts(window([2.0, None, 4.0])) == pytest.approx(3.0)
+
+
+def test_metered_energy_is_the_median_pair_above_idle() -> None:
+    pairs = [
+        (window([2.0, 2.0, 2.0, 2.0]), window([w, w, w, w], runs=100)) for w in (5.0, 6.0, 4.0)
+    ]
+    energy = metered_energy(pairs, "INA219 at 0x40", 0.5)
+    assert energy.evidence == "measured"
+    # 3 W above idle for 2 s, over 100 runs
+    assert energy.mj_per_inference == pytest.approx(60.0)
+    assert (energy.low, energy.high) == (pytest.approx(40.0), pytest.approx(80.0))
+    assert energy.gross_mj_per_inference == pytest.approx(100.0)
+    assert (energy.idle_w, energy.load_w) == (2.0, 5.0)
+    assert "INA219 at 0x40; read every 0.5 s, 3 idle and load windows in turn" in energy.source
+
+
+def test_metered_energy_that_drowns_in_noise_is_unknown() -> None:
+    pair = (window([2.0, 2.0]), window([1.9, 1.9], runs=10))
+    assert metered_energy([pair], "a meter", 0.5).evidence == "unknown"
+    assert "no more power under load" in metered_energy([pair], "a meter", 0.5).reason
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (window([2.0, 2.0]), window([5.0, 5.0], runs=0)),
+        (window([None, None]), window([5.0, 5.0], runs=9)),
+        (window([2.0, 2.0]), window([5.0], runs=9)),
+    ],
+)
+def test_windows_without_power_or_runs_give_no_figure(
+    pair: tuple[PowerWindow, PowerWindow],
+) -> None:
+    energy = metered_energy([pair], "a meter", 0.5)
+    assert (energy.evidence, energy.reason) == ("unknown", "the power meter gave no reading")
