@@ -29,17 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="edge-deploy-runner",
         description="Run TFLite models on this device, with no network.",
         epilog="commands:\n" + "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_overview,
     )
     parser.add_argument("--version", action="version", version=f"edge-deploy-runner {VERSION}")
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS)
     parser.add_argument("rest", metavar="...", nargs=argparse.REMAINDER)
+    if not given:
+        parser.print_help(sys.stderr)
+        return 2
     try:
         chosen = parser.parse_args(given)
         name = chosen.command
         module = import_module(f".commands.{name}", __package__)
         command = argparse.ArgumentParser(
-            prog=f"edge-deploy-runner {name}", description=module.__doc__
+            prog=f"edge-deploy-runner {name}", description=module.__doc__, formatter_class=_help
         )
         module.add_arguments(command)
         return int(module.main(command.parse_args(chosen.rest)))
@@ -61,6 +64,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("This is a bug in edge-deploy; please report it with the lines above.",
               file=sys.stderr)  # fmt: skip
         return 70
+
+
+def _columns() -> int:
+    """The terminal's width; argparse would import shutil, bz2 and lzma for it."""
+    try:
+        return os.get_terminal_size(2).columns - 2
+    except OSError:
+        return 98
+
+
+def _overview(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, width=_columns())
+
+
+def _help(prog: str) -> argparse.HelpFormatter:
+    return argparse.HelpFormatter(prog, width=_columns())
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ from .contract import Contract, Preprocessing, fit_labels, read_contract
 from .errors import BadInputError
 from .interpreter import LoadedModel, dequantize, input_spec
 from .model_file import ModelFile
-from .preprocessing import open_photo, prepare
+from .preprocessing import open_photo, pixels_to_tensor, prepare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .reduced_photo import ReducedPhoto
 
 UNKNOWN = "unknown"
 
@@ -44,13 +46,25 @@ class Answer:
         top = [{"label": s.label, "index": s.index, "score": round(s.score, 6)} for s in self.top]
         return {"top": top, "timing_ms": self.timing_ms}
 
+    def sentence(self) -> str:
+        """For people, on one line: `red 99.2%  (then green 0.4%; blue 0.4%)  3.1 ms`."""
+        first, *others = (f"{score.label} {_amount(score.score)}" for score in self.top)
+        rest = f"  (then {'; '.join(others)})" if others else ""
+        return f"{first}{rest}  {self.timing_ms['total']:.1f} ms"
+
+
+def _amount(score: float) -> str:
+    """A probability as a percentage; a logit as it is."""
+    return f"{100 * score:.1f}%" if 0 <= score <= 1 else f"{score:.3g}"
+
 
 class Classifier:
     """A loaded image classifier with its contract and labels.
 
     `preprocessing` and `labels` are needed for a model that carries none; for one that does,
     giving others is an error unless `override`. `threshold`: an answer
-    below it is "unknown"; without one none is.
+    below it is "unknown"; without one none is. `draft`: decode JPEG files no larger than the input
+    needs (see `reduced_photo`), which is faster and moves the scores a little.
     """
 
     def __init__(
@@ -63,8 +77,10 @@ class Classifier:
         override: bool = False,
         threshold: float | None = None,
         kernels: str = "xnnpack",
+        draft: bool = False,
     ) -> None:
         self.path = Path(model)
+        self.draft = draft
         file = ModelFile.open(model)
         check_card(file, self.path)
         # One who overrides everything can also use a model whose own contract is damaged.
@@ -115,11 +131,24 @@ class Classifier:
             )
         return self.preprocessing
 
-    def prepare(self, photo: str | os.PathLike[str] | Image.Image) -> NDArray[Any]:
+    def decode(self, photo: str | os.PathLike[str]) -> Image.Image | ReducedPhoto:
+        """The photo in a file, decoded for `prepare`; raises `BadInputError`."""
+        if not self.draft:
+            return open_photo(photo)
+        from .reduced_photo import open_reduced
+
+        return open_reduced(photo, self.input.size, self.photo_contract())
+
+    def prepare(self, photo: str | os.PathLike[str] | Image.Image | ReducedPhoto) -> NDArray[Any]:
         """The input tensor for a photo: decoded, turned upright, cropped, resized, normalized."""
         contract = self.photo_contract()
-        image = photo if isinstance(photo, Image.Image) else open_photo(photo)
-        return prepare(image, contract, self.input)
+        image = self.decode(photo) if isinstance(photo, str | os.PathLike) else photo
+        if isinstance(image, Image.Image):
+            return prepare(image, contract, self.input)
+        from .reduced_photo import fit_reduced
+
+        pixels = np.asarray(fit_reduced(image, self.input.size, contract))
+        return pixels_to_tensor(pixels, contract, self.input)
 
     def scores(self, tensor: NDArray[Any]) -> NDArray[np.float32]:
         """Scores of all classes (classes,) for a prepared tensor of the input's shape and dtype.
@@ -152,7 +181,7 @@ class Classifier:
     def classify(self, photo: str | os.PathLike[str] | Image.Image, k: int = 5) -> Answer:
         """The best `k` classes for a photo; raises `BadInputError` for one that cannot be read."""
         start = time.perf_counter_ns()
-        image = photo if isinstance(photo, Image.Image) else open_photo(photo)
+        image = photo if isinstance(photo, Image.Image) else self.decode(photo)
         decoded = time.perf_counter_ns()
         tensor = self.prepare(image)
         prepared = time.perf_counter_ns()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterator
+from typing import cast
 
 from .errors import DamagedModelError
 
@@ -145,7 +146,7 @@ class Table:
 
     def integers(self, number: int, kind: str = "int32") -> tuple[int, ...]:
         """The list of integers in field `number`."""
-        return tuple(map(int, self.scalars(number, kind)))
+        return cast("tuple[int, ...]", self.scalars(number, kind))
 
     def tables(self, number: int) -> Iterator[Table]:
         """The tables in the list of field `number`."""

@@ -204,7 +204,7 @@ def _read_tensor(index: int, table: Table) -> TensorInfo:
     zero_points: tuple[int, ...] = ()
     dimension = 0
     if quantization is not None:
-        scales = tuple(map(float, quantization.scalars(2, "float32")))
+        scales = quantization.scalars(2, "float32")
         zero_points = quantization.integers(3, "int64")
         dimension = quantization.integer(6, "int32")
     return TensorInfo(

@@ -6,12 +6,13 @@ import contextlib
 import os
 import stat
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from .contract import Preprocessing
 from .errors import BadInputError
@@ -19,7 +20,7 @@ from .errors import BadInputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_RESAMPLING = {
+RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -32,6 +33,8 @@ LARGEST_PHOTO_PIXELS = 178_956_970
 
 # Pillow hands these to another program (Ghostscript) or to the system.
 _DECODED_ELSEWHERE = ("EPS", "WMF")
+_PILLOWS_MODULES = r"PIL\."
+_ORIENTATION_TAG = 0x0112
 
 
 @dataclass(frozen=True)
@@ -57,25 +60,30 @@ class InputSpec:
         return self.shape[1] if self.layout == "NCHW" else self.shape[3]
 
 
-def open_photo(path: str | os.PathLike[str]) -> Image.Image:
-    """Decode a photo of any format that Pillow reads.
+def open_photo(
+    path: str | os.PathLike[str],
+    before_decoding: Callable[[Image.Image], object] | None = None,
+) -> Image.Image:
+    """Decode a photo of any format that Pillow reads; several threads may at once.
 
-    Raises `BadInputError` naming the file for one that is missing, empty, damaged, truncated, no
-    image at all, or so large that it looks like a decompression bomb.
+    `before_decoding` is called with the image when only its header has been read. Raises
+    `BadInputError` naming the file for one that is missing, empty, damaged, truncated, no image at
+    all, or so large that it looks like a decompression bomb.
     """
     path = Path(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
-                raise BadInputError(f"{path} is no file; give a JPEG, PNG or another photo")
-            image = Image.open(path)
-            if image.format in _DECODED_ELSEWHERE:
-                raise BadInputError(f"{path} is {image.format}; give a JPEG, PNG or another photo")
-            if image.width * image.height > LARGEST_PHOTO_PIXELS:
-                raise Image.DecompressionBombError
-            image.load()
-            return image
+        _silence_pillow()
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise BadInputError(f"{path} is no file; give a JPEG, PNG or another photo")
+        image = Image.open(path)
+        if image.format in _DECODED_ELSEWHERE:
+            raise BadInputError(f"{path} is {image.format}; give a JPEG, PNG or another photo")
+        if image.width * image.height > LARGEST_PHOTO_PIXELS:
+            raise Image.DecompressionBombError
+        if before_decoding:
+            before_decoding(image)
+        image.load()
+        return image
     except BadInputError:
         raise
     except FileNotFoundError:
@@ -93,9 +101,33 @@ def open_photo(path: str | os.PathLike[str]) -> Image.Image:
         empty = path.stat().st_size == 0
         what = "is empty" if empty else "is not an image that Pillow can read"
         raise BadInputError(f"{path} {what}; give a JPEG, PNG or another photo") from None
+    except MemoryError:
+        raise BadInputError(
+            f"{path} needs more memory to decode than there is; make it smaller first"
+        ) from None
     # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError, ...
     except Exception as error:
         raise BadInputError(f"{path} is damaged and cannot be decoded: {error}") from error
+
+
+def _silence_pillow() -> None:
+    """Show no warnings of Pillow's about a photo: it is read, or refused with a sentence.
+
+    A filter that stays, since `warnings.catch_warnings` is not for threads.
+    """
+    module = warnings.filters[0][3] if warnings.filters else None
+    if getattr(module, "pattern", None) != _PILLOWS_MODULES:
+        warnings.filterwarnings("ignore", module=_PILLOWS_MODULES)
+
+
+def exif_orientation(image: Image.Image) -> int:
+    """How a photo must be turned, 1 to 8 as EXIF says it; 1 where it says nothing of sense."""
+    # Pillow's EXIF reader raises many types; a photo with a damaged one is still a photo.
+    with contextlib.suppress(Exception):
+        orientation = int(image.getexif().get(_ORIENTATION_TAG, 1))
+        if 1 <= orientation <= 8:
+            return orientation
+    return 1
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:
@@ -128,8 +160,9 @@ def eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:
 def fit_photo(image: Image.Image, size: tuple[int, int], contract: Preprocessing) -> Image.Image:
     """Turn upright, crop and resize to `size` (width, height); 8 bits a channel, RGB or grey."""
     file_format = image.format  # what Pillow makes of it forgets where it came from
-    if contract.exif_transpose:
-        # Pillow's EXIF reader raises many types; a photo with a damaged one is still a photo.
+    if contract.exif_transpose and exif_orientation(image) != 1:
+        from PIL import ImageOps  # costs 2 ms of a cold start
+
         with contextlib.suppress(Exception):
             image = ImageOps.exif_transpose(image)
     image = eight_bits(image, file_format)  # before the crop, which must not decide the scale
@@ -138,7 +171,7 @@ def fit_photo(image: Image.Image, size: tuple[int, int], contract: Preprocessing
         image = image.crop(center_box(image.size, size, contract.crop_fraction))
     image = to_mode(image, "L" if contract.color_order == "GRAY" else "RGB")
     if image.size != (width, height):
-        image = image.resize((width, height), _RESAMPLING[contract.resize])
+        image = image.resize((width, height), RESAMPLING[contract.resize])
     return image
 
 

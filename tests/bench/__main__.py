@@ -25,14 +25,22 @@ from .agreement_rows import agreement_rows
 from .command_rows import help_rows, run_rows
 from .conversion_rows import all_recipes_rows, memory_rows, time_rows
 from .inference_rows import classifier_rows, profile_rows
+from .install_rows import install_rows
+from .instruction_rows import instruction_rows
 from .measuring import Row, say
+from .photo_rows import photo_rows
+from .ssh_rows import ssh_rows
 from .subjects import Subjects
 
 ROWS = {
     "help": help_rows,
     "run": run_rows,
     "classifier": classifier_rows,
+    "photos": photo_rows,
     "profile": profile_rows,
+    "ssh": ssh_rows,
+    "instructions": instruction_rows,
+    "install": install_rows,
     "agreement": agreement_rows,
     "convert": time_rows,
     "memory": memory_rows,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
+import threading
 import warnings
 import zlib
 from dataclasses import replace
@@ -305,3 +308,41 @@ def test_formats_that_pillow_gives_to_another_program_are_refused(tmp_path: Path
     )
     with pytest.raises(BadInputError, match="EPS"):
         open_photo(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory as Linux does")
+def test_a_photo_that_does_not_fit_into_memory_is_not_called_damaged(tmp_path: Path) -> None:
+    Image.new("1", (12000, 12000)).save(tmp_path / "large.png")  # 144 MB when it is decoded
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from edge_deploy_runner.errors import BadInputError\n"
+        "from edge_deploy_runner.preprocessing import open_photo\n"
+        "pages = int(Path('/proc/self/statm').read_text().split()[0])\n"
+        "limit = pages * resource.getpagesize() + 100 * 2**20\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "try:\n"
+        "    open_photo(sys.argv[1])\n"
+        "except BadInputError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "large.png")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "needs more memory to decode than there is" in ended.stdout, ended.stderr
+
+
+def test_pillow_stays_silent_in_threads_and_others_do_not(tmp_path: Path) -> None:
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.png")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        threads = [
+            threading.Thread(target=lambda: [open_photo(tmp_path / "a.png") for _ in range(20)])
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        warnings.warn("ours", stacklevel=1)
+        warnings.warn_explicit("Pillow's", UserWarning, "Image.py", 1, module="PIL.Image")
+    assert [str(entry.message) for entry in caught] == ["ours"]
