@@ -28,6 +28,19 @@ class Metric:
     is_minimum: bool = False
 
 
+def parse_ratio(value: object, name: str) -> float:
+    """A ratio of at least 1: a number, or a text such as "1.2x"; raises `BadInputError`."""
+    number = value
+    if isinstance(value, str):
+        try:
+            number = float(value.strip().removesuffix("x"))
+        except ValueError:
+            number = None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 1 <= number < 1e6:
+        raise BadInputError(f'{name} is {value!r}; write a ratio of 1 or more, as in "1.2x"')
+    return float(number)
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -35,6 +48,8 @@ METRICS: dict[str, Metric] = {
         Metric("latency_p50", "ms", units.parse_time_ms),
         Metric("latency_p90", "ms", units.parse_time_ms),
         Metric("latency_p99", "ms", units.parse_time_ms),
+        Metric("sustained_p90", "ms", units.parse_time_ms),
+        Metric("slowdown", "x", parse_ratio),
         Metric("first_inference", "ms", units.parse_time_ms),
         Metric("load", "ms", units.parse_time_ms),
         Metric("peak_memory", "bytes", units.parse_size),

@@ -15,23 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from edge_deploy_runner.bench_process import baseline_memory_bytes, start_run
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.interpreter import default_threads
+from edge_deploy_runner.json_reader import Reader, read_json_object
+from edge_deploy_runner.measuring import input_ranges
 from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.percentiles import Estimate, ratio_interval
 from edge_deploy_runner.progress import Progress, silent
-from edge_deploy_runner.records import (
-    FORMAT,
-    Measurement,
-    Reader,
-    RunSpec,
-    read_json_object,
-)
+from edge_deploy_runner.records import FORMAT, Measurement
+from edge_deploy_runner.run_spec import RunSpec
 
 from .accuracy import check_accuracy, is_accuracy
-from .bench_process import baseline_memory_bytes, start_run
 from .intervals import Z95
-from .profiling import input_ranges
 
 DEFAULT_NOISE = 0.03
 # A file's size is exact; metadata and padding make this much of it.
@@ -252,6 +248,9 @@ def compare_measurements(
     ):
         if first != second:
             warnings.append(f"the {what} differ: {_words(first)} and {_words(second)}")
+    for name, side in zip(names, (old, new), strict=True):
+        if side.void:
+            warnings.append(f"{name} is void ({'; '.join(side.void)}); measure it again")
     changes = [
         exact_change("size", "bytes", old.model.size_bytes, new.model.size_bytes, SIZE_NOISE)
     ]

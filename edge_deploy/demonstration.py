@@ -20,7 +20,8 @@ from edge_deploy_runner.errors import BadInputError, OutputError, UsageError
 from edge_deploy_runner.output import check_folder, write_bytes, write_json
 from edge_deploy_runner.preprocessing import open_photo, to_mode
 from edge_deploy_runner.progress import Progress, silent
-from edge_deploy_runner.records import Measurement, RunSpec
+from edge_deploy_runner.records import Measurement
+from edge_deploy_runner.run_spec import RunSpec
 from PIL import Image
 
 from .accuracy import Accuracy

@@ -2,7 +2,7 @@
 
 A check passes only on evidence that the budget accepts, and only where the whole interval of the
 figure lies on the good side. What was not measured, or cannot be told apart from its limit, never
-passes.
+passes; nor does a time, or what is worked out from one, of a run that is void.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.records import Energy, Measurement, Reader
+from edge_deploy_runner.json_reader import Reader
+from edge_deploy_runner.records import Energy, Measurement
 
 from .accuracy import Accuracy, check_accuracy
 from .budget import Budget, Limit
@@ -21,7 +22,7 @@ from .energy import Battery, battery_use
 from .intervals import wilson_interval
 
 # The worst first.
-STATUSES = ("fail", "inconclusive", "unmeasured", "pass")
+STATUSES = ("fail", "void", "inconclusive", "unmeasured", "pass")
 # What rounding may shift the end of an interval by, as a share of it.
 _ROUNDING = 1e-9
 
@@ -50,9 +51,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Missing:
-    """There is no figure, and why."""
+    """There is no figure, and why; or one that does not count, where `status` is "void"."""
 
     reason: str
+    status: str = "unmeasured"
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of a budget. Its status is the worst: fail, inconclusive, unmeasured, pass."""
+    """All checks of a budget.
+
+    Its status is the worst: fail, void (measure again), inconclusive, unmeasured, pass.
+    """
 
     checks: tuple[Check, ...]
     budget: str
@@ -208,7 +213,7 @@ def _check(limit: Limit, figure: Figure | Missing, budget: Budget) -> Check:
         )
 
     if isinstance(figure, Missing):
-        return result("unmeasured", figure.reason)
+        return result(figure.status, figure.reason)
     allowed = ("measured", "user", *budget.allow, *limit.allow)
     if figure.evidence not in allowed:
         return result(
@@ -220,7 +225,7 @@ def _check(limit: Limit, figure: Figure | Missing, budget: Budget) -> Check:
         return result(
             "inconclusive",
             "too few runs for an interval"
-            if limit.metric.startswith("latency_")
+            if limit.metric.startswith("latency_") or limit.metric in _SUSTAINED
             else f"the {figure.evidence} figure has no interval",
         )
     if not figure.holds_its_value:
@@ -245,6 +250,10 @@ def _exact(value: float | None, evidence: str, what: str) -> Figure | Missing:
 
 def _figure(metric: str, measurement: Measurement, budget: Budget) -> Figure | Missing:
     evidence = measurement.evidence
+    if measurement.void and metric not in _TIMELESS:
+        return Missing(
+            f"{'; '.join(measurement.void)}: this run is void; mend that and measure again", "void"
+        )
     if metric == "size":  # the same on every device
         return _exact(float(measurement.model.size_bytes), "measured", "the size")
     if metric.startswith("latency_"):
@@ -253,6 +262,8 @@ def _figure(metric: str, measurement: Measurement, budget: Budget) -> Figure | M
             runs = len(measurement.latencies_ns)
             return Missing(f"p99 needs 299 runs and there are {runs}; profile with --runs 299")
         return Figure(found.value, found.low, found.high, evidence)
+    if metric in _SUSTAINED:
+        return _sustained_figure(metric, measurement)
     if metric == "first_inference":
         return _exact(measurement.first_inference_ms, evidence, "the first inference")
     if metric == "load":
@@ -266,6 +277,20 @@ def _figure(metric: str, measurement: Measurement, budget: Budget) -> Figure | M
     if metric == "energy_per_inference":
         return _energy_figure(energy)
     return _battery_figure(metric, measurement, energy, budget)
+
+
+_SUSTAINED = ("sustained_p90", "slowdown")
+# What a board that is held back does not change.
+_TIMELESS = ("size", "peak_memory")
+
+
+def _sustained_figure(metric: str, measurement: Measurement) -> Figure | Missing:
+    long = measurement.sustained
+    if long is None:
+        return Missing("no sustained run was made; profile with --sustained SECONDS")
+    found = long.slowdown() if metric == "slowdown" else long.last()["p90"]
+    assert found is not None
+    return Figure(found.value, found.low, found.high, measurement.evidence)
 
 
 def _chosen_energy(energy: Energy, gross: bool) -> Energy:

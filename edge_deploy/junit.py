@@ -12,7 +12,7 @@ def to_junit(verdict: Verdict) -> bytes:
     counts = {
         "tests": len(verdict.checks),
         "failures": sum(check.status == "fail" for check in verdict.checks),
-        "errors": sum(check.status in ("unmeasured", "inconclusive") for check in verdict.checks),
+        "errors": sum(check.status not in ("pass", "fail") for check in verdict.checks),
         "skipped": 0,
     }
     attributes = {key: str(value) for key, value in counts.items()}

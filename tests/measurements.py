@@ -11,10 +11,31 @@ from edge_deploy_runner.records import (
     Measurement,
     ModelIdentity,
     OperatorTiming,
-    RunSpec,
+    Sustained,
+    SustainedWindow,
     SweepPoint,
 )
+from edge_deploy_runner.run_spec import RunSpec
 from edge_deploy_runner.telemetry import Telemetry
+
+
+def sustained(
+    first_ms: Sequence[float] = (10.0,) * 100, last_ms: Sequence[float] = (11.0,) * 100,
+    throttled: Sequence[int | None] = (None, None),
+) -> Sustained:  # fmt: skip
+    """A long run with these latencies in its first and last part, and a window for each bit."""
+    first, last = (tuple(round(ms * 1e6) for ms in part) for part in (first_ms, last_ms))
+    return Sustained(
+        seconds=60.0,
+        runs=5000,
+        part_seconds=6.0,
+        first_latencies_ns=first,
+        last_latencies_ns=last,
+        windows=tuple(
+            SustainedWindow(30.0 * number, 30.0, 2500, 10.0, 10.5, 60.0 + number, 1500.0, bits)
+            for number, bits in enumerate(throttled)
+        ),
+    )
 
 
 def made_up(

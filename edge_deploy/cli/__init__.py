@@ -22,6 +22,9 @@ COMMANDS = {
     "judge": ("judge", "Hold measurements against a budget"),
     "diff": ("diff", "Say whether a model or measurement got worse"),
     "run": ("run", "Classify photos, offline"),
+    "bundle": ("bundle", "Pack a model for a Raspberry Pi, with all that it needs offline"),
+    "install": ("install", "Put a bundle on a device, test it there and switch to it"),
+    "doctor": ("doctor", "Say what this computer and a device lack, and how to mend it"),
     "devices": ("devices", "List the known devices and their power models"),
     "demo": ("demo", "See the whole of it on a real trained model"),
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from edge_deploy_runner.percentiles import Estimate
-from edge_deploy_runner.records import Measurement
+from edge_deploy_runner.records import Measurement, Sustained
 
 from .rendering import human_size, table_console, warn
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from edge_deploy.judging import Verdict
 
 _BARS = "▁▂▃▄▅▆▇█"
-_MARKS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "unmeasured": "yellow"}
+_MARKS = {
+    "pass": "green", "fail": "red", "void": "red", "inconclusive": "yellow", "unmeasured": "yellow",
+}  # fmt: skip
 _CHANGES = {"better": "green", "same": "dim", "worse": "red"}
 _TOP_OPERATORS = 5
 
@@ -59,16 +61,18 @@ def show_measurement(measurement: Measurement) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(style="dim", no_wrap=True)
-    kind = measurement.evidence
+    kind = "void" if measurement.void else measurement.evidence
 
     def row(name: str, value: str, evidence: str = "") -> None:
         table.add_row(name, escape(value), evidence)
 
     row("model", f"{measurement.model.name}  (sha256 {measurement.model.sha256[:12]})")
-    row("device", f"{device.get('id')}  {where}".rstrip())
+    row("device", f"{_place(device)}  {where}".rstrip())
+    origin = measurement.runtime.get("origin")
+    brought = ", which edge-deploy brought there," if origin == "pushed" else ","
     row(
         "run",
-        f"{measurement.runtime['name']} {measurement.runtime['version']}, "
+        f"{measurement.runtime['name']} {measurement.runtime['version']}{brought} "
         f"{_count(measurement.spec.threads, 'thread')}, delegate {delegate.used} "
         f"({delegate.operator_share:.0%} of operators)",
     )
@@ -93,23 +97,74 @@ def show_measurement(measurement: Measurement) -> None:
             "peak memory",
             f"{human_size(peak)} above the {human_size(baseline)} of the runtime alone "
             f"({human_size(total)} in all)",
-            kind,
+            measurement.evidence,
         )
     _energy_rows(measurement, row)
     if measurement.sustained is not None:
-        long = measurement.sustained
-        row(
-            "sustained",
-            f"{long.first_p50_ms:.2f} ms at first, {long.last_p50_ms:.2f} ms after "
-            f"{long.seconds:.0f} s ({long.slowdown:.2f}x)",
-            kind,
-        )
+        _sustained_rows(measurement.sustained, row, kind)
     console.print(table)
     if measurement.sweep:
         _show_sweep(measurement)
     _show_operators(measurement)
     for text in measurement.warnings:
         warn(text)
+
+
+def _place(device: Mapping[str, Any]) -> str:
+    """The device's id, and how it was reached: both where they say different things."""
+    target = str(device.get("target", "local"))
+    found = str(device.get("id"))
+    if target in ("local", found):
+        return found
+    return target if found == "ssh" else f"{found} at {target}"
+
+
+def _sustained_rows(long: Sustained, row: object, kind: str) -> None:
+    assert callable(row)
+    first, last = long.first(), long.last()
+    part = f"{long.part_seconds:.0f} s" if long.part_seconds >= 1 else "part"
+    for name in ("p50", "p90"):
+        begin, end = first[name], last[name]
+        assert begin is not None
+        assert end is not None
+        slower = f" ({long.slowdown().value:.2f}x)" if name == "p50" else ""
+        row(
+            f"sustained {name}",
+            f"{milliseconds(begin.value)} in the first {part}, {milliseconds(end.value)} in the "
+            f"last of {long.seconds:.0f} s{slower}",
+            kind,
+        )
+    medians = [window.p50_ms for window in long.windows]
+    if len(medians) < 2:
+        return
+    row("  p50 over time", _range_line(medians, milliseconds))
+    heat = [w.temperature_celsius for w in long.windows if w.temperature_celsius is not None]
+    if heat:
+        row("  temperature", _range_line(heat, lambda value: f"{value:.1f} \u00b0C"))
+    clocks = [w.frequency_mhz for w in long.windows if w.frequency_mhz is not None]
+    if clocks:
+        row("  clock", _range_line(clocks, lambda value: f"{value:.0f} MHz"))
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """A bar for each value, or for the largest of its neighbours where there are too many.
+
+    The lowest bar is the smallest value. Values that differ by less than 2% make a flat line.
+    """
+    step = -(-len(values) // width)
+    shown = [max(values[start : start + step]) for start in range(0, len(values), step)]
+    low, high = min(shown), max(shown)
+    spread = max(high - low, 0.02 * abs(high))
+    last = len(_BARS) - 1
+    return "".join(
+        _BARS[0 if spread == 0 else min(last, int((value - low) * last / spread + 0.5))]
+        for value in shown
+    )
+
+
+def _range_line(values: Sequence[float], form: Callable[[float], str]) -> str:
+    low, high = form(min(values)), form(max(values))
+    return f"{sparkline(values)}  {low}" + (f" to {high}" if low != high else "")
 
 
 def _energy_rows(measurement: Measurement, row: object) -> None:

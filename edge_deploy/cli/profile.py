@@ -18,6 +18,9 @@ from .options import PATH, json_option
     metavar="local|ssh://USER@HOST[:PORT]|android[:SERIAL]|ID",
     help="Where to measure.",
 )
+@click.option(
+    "--wheels", type=PATH, metavar="DIR", help="The runtime's wheels, for a board without one."
+)
 @click.option("--threads", metavar="N|sweep", help="Threads; sweep tries 1 to all cores in turn.")
 @click.option(
     "--delegate",
@@ -29,6 +32,11 @@ from .options import PATH, json_option
 @click.option("--runs", type=int, metavar="N", help="Fewest timed runs (50; p99 needs 299).")
 @click.option("--seconds", type=float, metavar="S", help="Shortest time of timed runs (2).")
 @click.option("--sustained", type=float, metavar="S", help="Run on for S seconds; shows heat.")
+@click.option(
+    "--meter",
+    metavar="KIND[@ADDRESS[,OHMS]]",
+    help="Power meter on the device: pmic, ina219, ina226, pisugar.",
+)
 @click.option("--rate", metavar="1/s", help="How often it will run; with --battery.")
 @click.option("--battery", metavar="5000mAh@3.85V", help="What it will run on.")
 @click.option("--watts", metavar="IDLE:LOAD", help="Power that you measured, in watts.")
@@ -48,20 +56,26 @@ from .options import PATH, json_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, *, model: str, device: str, threads: str | None, delegate: str,
-    runs: int | None, seconds: float | None, sustained: float | None, rate: str | None,
+    ctx: click.Context, *, model: str, device: str, wheels: str | None, threads: str | None,
+    delegate: str, runs: int | None, seconds: float | None, sustained: float | None,
+    meter: str | None, rate: str | None,
     battery: str | None, watts: str | None, power_profile: str | None, no_operators: bool,
     output: str | None, force: bool, budget_file: str | None, accuracy_file: str | None,
     junit_file: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure load time, latency, memory, operators and energy of a .tflite MODEL.
 
+    With --device ssh://USER@HOST it is measured on a board: ssh connects as in a terminal, and
+    what the board lacks to run a model is put into ~/.cache/edge-deploy there.
+
     With --budget the exit code is 1 where the gate does not pass. Figures carry their evidence:
     measured, simulated, predicted, user or unknown.
     """
+    from edge_deploy_runner.commands.bench import parse_meter, parse_threads
     from edge_deploy_runner.errors import UsageError
+    from edge_deploy_runner.json_reader import read_json_object
     from edge_deploy_runner.output import check_free, write_json
-    from edge_deploy_runner.records import RunSpec, read_json_object
+    from edge_deploy_runner.run_spec import RunSpec
 
     from edge_deploy.budget import read_budget
     from edge_deploy.catalogue import device_profile
@@ -78,6 +92,8 @@ def command(
         raise UsageError(f"{option} belongs to a verdict; give --budget as well")
     if watts and power_profile:
         raise UsageError("--watts and --power-profile exclude each other; give one")
+    if meter and (watts or power_profile):
+        raise UsageError("--meter, --watts and --power-profile exclude each other; give one")
     if rate and not battery and not power_profile:
         raise UsageError("--rate needs a battery; add --battery, as in --battery 5000mAh@3.85V")
     # Whatever can be wrong on the command line is, before minutes of measuring.
@@ -95,13 +111,15 @@ def command(
         measurement = profile(
             model,
             device=device,
-            threads=_threads(threads),
+            threads=parse_threads(threads, "--threads"),
             delegate=delegate,
             operators=not no_operators,
             rate_hz=parse_rate_hz(rate, "--rate") if rate else None,
             battery=Battery(*parse_battery(battery, "--battery")) if battery else None,
             power=user_power(*parse_watts_pair(watts)) if watts else None,
             device_profile=device_profile(power_profile) if power_profile else None,
+            meter=parse_meter(meter) if meter else None,
+            wheels=wheels,
             spec=spec,
             on_progress=report,
         )
@@ -122,13 +140,3 @@ def command(
             measurement_view.show_verdict(verdict)
     if verdict is not None and not verdict.passed:
         ctx.exit(1)
-
-
-def _threads(text: str | None) -> Any:
-    from edge_deploy_runner.errors import UsageError
-
-    if text is None or text == "sweep":
-        return text
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--threads is {text!r}; write a number from 1 up, or sweep")
-    return int(text)

@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .classifier import Answer, Classifier, Score
     from .contract import PRESETS, Contract, Preprocessing, read_contract, read_labels
+    from .detector import Detector
+    from .frames import open_source
     from .model_file import ModelFile
+    from .tasks import open_model
 
 __all__ = [
     "PRESETS",
     "Answer",
     "Classifier",
     "Contract",
+    "Detector",
     "ModelFile",
     "Preprocessing",
     "Score",
+    "open_model",
+    "open_source",
     "read_contract",
     "read_labels",
 ]
@@ -32,6 +38,9 @@ _HOMES = {
     "read_contract": "contract",
     "read_labels": "contract",
     "ModelFile": "model_file",
+    "Detector": "detector",
+    "open_model": "tasks",
+    "open_source": "frames",
 }
 
 

@@ -3,8 +3,8 @@
 It reads requests from stdin, one JSON object a line, and answers each with one JSON line on
 stdout. The first line says what to do:
 
-- `{"task": "run", "model": PATH, "spec": {...}, "ranges": [[low, high] or null, ...]}` loads the
-  model, runs it once, warms up and answers with a summary. Each following line
+- `{"task": "run", "model": PATH, "spec": {...}, "ranges": [[low, high] or null, ...], "name":
+  TEXT}` loads the model, runs it once, warms up and answers with a summary. Each following line
   `{"runs": N, "seconds": S}` is a block of timed runs, answered with their latencies. With
   `"once": true` in the first line the timed runs of the spec are in its answer, and it ends.
 - `{"task": "baseline"}` answers with the memory of this process without a model.
@@ -33,7 +33,7 @@ from . import errors, telemetry
 from .errors import BadInputError, DeviceError, EdgeDeployError
 from .interpreter import LoadedModel, refusal, runtime
 from .process import die_with_parent
-from .records import RunSpec
+from .run_spec import RunSpec
 
 SEED = 20240607
 # A run longer than this may end the timed runs early, at `max_seconds`.
@@ -97,7 +97,9 @@ def _run(request: dict[str, Any], requests: TextIO, answers: TextIO) -> None:
     spec = RunSpec.from_json(request["spec"])
     before = telemetry.sample()
     started = time.perf_counter_ns()
-    model = LoadedModel(request["model"], spec.threads, spec.kernels)
+    model = LoadedModel(
+        request["model"], spec.threads, spec.kernels, name=str(request.get("name", ""))
+    )
     load_ns = time.perf_counter_ns() - started
     fill_inputs(model, request.get("ranges"))
     first_ns = timed_runs(model, 1, 0.0, math.inf)[0]

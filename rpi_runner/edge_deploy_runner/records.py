@@ -5,90 +5,20 @@ Raw latencies are stored; percentiles and their intervals are computed on read.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import BadInputError, UsageError
+from .errors import BadInputError
+from .json_reader import Reader, read_json_object
 from .percentiles import Estimate, latency_estimates
-from .telemetry import Telemetry
+from .run_spec import RunSpec
+from .telemetry import Look, Telemetry
 
 FORMAT = "edge-deploy measurement"
 VERSION = 1
-DELEGATES = ("auto", "xnnpack", "none")
-EVIDENCE = ("measured", "simulated", "predicted", "user", "unknown")
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """How to run a model: threads, delegate, and when to stop.
-
-    `delegate`: "auto" (XNNPACK where it takes any operator), "xnnpack" (an error where it takes
-    none) or "none" (TFLite's built-in kernels). Runs stop when both `min_runs` and `min_seconds`
-    are met; `max_seconds` ends them early only where one run takes longer than a second, and
-    `max_runs` where they are so short that more of them would say nothing new.
-    """
-
-    threads: int = 1
-    delegate: str = "auto"
-    warm_up_runs: int = 5
-    warm_up_seconds: float = 0.2
-    min_runs: int = 50
-    min_seconds: float = 2.0
-    max_seconds: float = 60.0
-    max_runs: int = 20_000
-    sustained_seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.delegate not in DELEGATES:
-            raise UsageError(
-                f"unknown delegate {self.delegate!r}; use one of {', '.join(DELEGATES)}"
-            )
-        for name, smallest in (
-            ("threads", 1),
-            ("warm_up_runs", 1),
-            ("min_runs", 1),
-            ("max_runs", 1),
-        ):
-            if getattr(self, name) < smallest:
-                raise UsageError(f"{name} is {getattr(self, name)}; use {smallest} or more")
-        for name in ("warm_up_seconds", "min_seconds", "max_seconds", "sustained_seconds"):
-            value = getattr(self, name)
-            if not math.isfinite(value) or value < 0:
-                raise UsageError(f"{name} is {value}; use a number of seconds that is not negative")
-
-    @property
-    def kernels(self) -> str:
-        """The name that `LoadedModel` has for the delegate's kernels."""
-        return "builtin" if self.delegate == "none" else "xnnpack"
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> RunSpec:
-        """The spec in a JSON object; raises `BadInputError` for keys or types that are not its."""
-        reader = Reader(values, "the run spec")
-        known = {item.name for item in fields(cls)}
-        unknown = set(values) - known
-        if unknown:
-            raise BadInputError(f"the run spec has an unknown key {sorted(unknown)[0]!r}")
-        return cls(
-            threads=reader.integer("threads", 1),
-            delegate=reader.text("delegate", "auto"),
-            warm_up_runs=reader.integer("warm_up_runs", cls.warm_up_runs),
-            warm_up_seconds=reader.number("warm_up_seconds", cls.warm_up_seconds),
-            min_runs=reader.integer("min_runs", cls.min_runs),
-            min_seconds=reader.number("min_seconds", cls.min_seconds),
-            max_seconds=reader.number("max_seconds", cls.max_seconds),
-            max_runs=reader.integer("max_runs", cls.max_runs),
-            sustained_seconds=reader.number("sustained_seconds", cls.sustained_seconds),
-        )
 
 
 @dataclass(frozen=True)
@@ -184,14 +114,21 @@ class SweepPoint:
 
 
 @dataclass(frozen=True)
-class Sustained:
-    """A long run: the median of its first and of its last tenth."""
+class SustainedWindow:
+    """A stretch of a long run, `start_s` after its begin, and how the board was at its end.
 
+    The temperature is the highest of the board's sensors and the clock the lowest that was seen;
+    `throttled` holds every throttling bit that was seen. None where the system does not say.
+    """
+
+    start_s: float
     seconds: float
     runs: int
-    first_p50_ms: float
-    last_p50_ms: float
-    slowdown: float
+    p50_ms: float
+    p90_ms: float
+    temperature_celsius: float | None = None
+    frequency_mhz: float | None = None
+    throttled: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -199,10 +136,64 @@ class Sustained:
 
 
 @dataclass(frozen=True)
+class Sustained:
+    """A long run: the latencies of its first and of its last part, and windows all along it.
+
+    A part is a minute, and a tenth of a run that is shorter than two minutes (`part_seconds`). Of
+    a part with very many runs every N-th latency is kept.
+    """
+
+    seconds: float
+    runs: int
+    part_seconds: float
+    first_latencies_ns: tuple[int, ...]
+    last_latencies_ns: tuple[int, ...]
+    windows: tuple[SustainedWindow, ...] = ()
+
+    def first(self) -> dict[str, Estimate | None]:
+        """p50, p90, p99 of the first part, in ms."""
+        return latency_estimates(self.first_latencies_ns)
+
+    def last(self) -> dict[str, Estimate | None]:
+        """p50, p90, p99 of the last part, in ms."""
+        return latency_estimates(self.last_latencies_ns)
+
+    def slowdown(self) -> Estimate:
+        """The last part's median over the first part's, with its interval."""
+        first, last = self.first()["p50"], self.last()["p50"]
+        assert first is not None
+        assert last is not None
+        known = None not in (first.low, first.high, last.low, last.high)
+        return Estimate(
+            last.value / first.value,
+            last.low / first.high if known and last.low and first.high else None,
+            last.high / first.low if known and last.high and first.low else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Raw latencies, their percentiles, and the windows."""
+        first, last = latency_json(self.first_latencies_ns), latency_json(self.last_latencies_ns)
+        return {
+            "seconds": self.seconds,
+            "runs": self.runs,
+            "part_seconds": self.part_seconds,
+            "first_p50_ms": first["p50"],
+            "last_p50_ms": last["p50"],
+            "first_p90_ms": first["p90"],
+            "last_p90_ms": last["p90"],
+            "slowdown": self.slowdown().value,
+            "first_latencies_ns": list(self.first_latencies_ns),
+            "last_latencies_ns": list(self.last_latencies_ns),
+            "windows": [window.to_json() for window in self.windows],
+        }
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One model run on one device; every figure that `profile` reports, in raw form.
 
-    `device` holds "id", "target" and the environment; `runtime` "name" and "version".
+    `device` holds "id", "target" and the environment; `runtime` "name", "version" and "origin"
+    ("device", or "pushed" where edge-deploy brought it). `void` says why none of the times count.
     """
 
     model: ModelIdentity
@@ -224,8 +215,10 @@ class Measurement:
     sustained: Sustained | None = None
     sweep: tuple[SweepPoint, ...] = ()
     telemetry_before: Telemetry = field(default_factory=Telemetry)
+    telemetry_during: tuple[Look, ...] = ()
     telemetry_after: Telemetry = field(default_factory=Telemetry)
     warnings: tuple[str, ...] = ()
+    void: tuple[str, ...] = ()
     evidence: str = "measured"
     created_by: dict[str, str] = field(default_factory=dict)
 
@@ -278,9 +271,11 @@ class Measurement:
             "sweep": [point.to_json() for point in self.sweep],
             "telemetry": {
                 "before": self.telemetry_before.to_json(),
+                "during": [look.to_json() for look in self.telemetry_during],
                 "after": self.telemetry_after.to_json(),
             },
             "warnings": list(self.warnings),
+            "void": list(self.void),
             "evidence": self.evidence,
         }
 
@@ -348,8 +343,13 @@ class Measurement:
                 for entry in reader.objects("sweep")
             ),
             telemetry_before=_telemetry(telemetry.optional_object("before")),
+            telemetry_during=tuple(
+                Look(entry.number("seconds"), _telemetry(entry.object("telemetry")))
+                for entry in (telemetry.objects("during") if "during" in telemetry.values else ())
+            ),
             telemetry_after=_telemetry(telemetry.optional_object("after")),
             warnings=tuple(reader.texts("warnings")),
+            void=tuple(reader.texts("void")) if "void" in document else (),
             evidence=reader.evidence(),
             created_by={k: str(v) for k, v in reader.mapping("created_by").items()},
         )
@@ -358,26 +358,6 @@ class Measurement:
 def read_measurement(path: str | os.PathLike[str]) -> Measurement:
     """The measurement in a JSON file; raises `BadInputError` with the reason."""
     return Measurement.from_json(read_json_object(path), Path(path).name)
-
-
-def read_json_object(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON object in a file; raises `BadInputError` where there is none."""
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise BadInputError(f"{path} is a folder, not a JSON file; name the file in it")
-        if path.is_char_device():
-            raise BadInputError(f"{path} is no file; name a JSON file")
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise BadInputError(f"there is no file at {path}; check the path") from None
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise BadInputError(f"{path} is not a JSON file: {error}") from error
-    if not isinstance(document, dict):
-        raise BadInputError(f"{path} holds no JSON object")
-    return document
 
 
 def latency_json(latencies_ns: tuple[int, ...]) -> dict[str, Any]:
@@ -390,124 +370,6 @@ def latency_json(latencies_ns: tuple[int, ...]) -> dict[str, Any]:
             for name, found in estimates.items()
         },
     }
-
-
-_MISSING: Any = object()
-
-
-class Reader:
-    """Takes typed values out of a JSON object; every refusal names the file and the key."""
-
-    def __init__(self, values: Mapping[str, Any], origin: str, prefix: str = "") -> None:
-        self.values = dict(values)
-        self._origin = origin
-        self._prefix = prefix
-
-    def _fail(self, key: str, what: str) -> BadInputError:
-        return BadInputError(f'{self._origin}: "{self._prefix}{key}" {what}')
-
-    def _get(self, key: str, default: Any) -> Any:
-        value = self.values.get(key, default)
-        if value is _MISSING:
-            raise self._fail(key, "is missing")
-        return value
-
-    def number(
-        self, key: str, default: Any = _MISSING, smallest: float = 0.0, largest: float = math.inf
-    ) -> float:
-        """A finite number within bounds."""
-        value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._fail(key, f"is {value!r}, not a number")
-        if not math.isfinite(value):
-            raise self._fail(key, f"is {value}, which is no measured value")
-        if value < smallest or value > largest:
-            raise self._fail(key, f"is {value}, which cannot be")
-        return float(value)
-
-    def optional_number(self, key: str, smallest: float = 0.0) -> float | None:
-        """A finite number, or None where there is none."""
-        return None if self.values.get(key) is None else self.number(key, smallest=smallest)
-
-    def integer(self, key: str, default: Any = _MISSING) -> int:
-        """A whole number that is not negative."""
-        value = self.number(key, default)
-        if value != int(value):
-            raise self._fail(key, f"is {value}, not a whole number")
-        return int(value)
-
-    def optional_integer(self, key: str) -> int | None:
-        """A whole number, or None where there is none."""
-        return None if self.values.get(key) is None else self.integer(key)
-
-    def text(self, key: str, default: Any = _MISSING) -> str:
-        """A string."""
-        value = self._get(key, default)
-        if not isinstance(value, str):
-            raise self._fail(key, f"is {value!r}, not a text")
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        """A string, or None where there is none."""
-        return None if self.values.get(key) is None else self.text(key)
-
-    def optional_flag(self, key: str) -> bool | None:
-        """True or false, or None where there is neither."""
-        value = self.values.get(key)
-        if value is not None and not isinstance(value, bool):
-            raise self._fail(key, f"is {value!r}, not true or false")
-        return value
-
-    def evidence(self, default: Any = _MISSING) -> str:
-        """The "evidence" of a figure, one of `EVIDENCE`."""
-        value = self.text("evidence", default)
-        if value not in EVIDENCE:
-            raise self._fail("evidence", f"is {value!r}, not one of {', '.join(EVIDENCE)}")
-        return value
-
-    def texts(self, key: str) -> list[str]:
-        """A list of strings."""
-        value = self._get(key, _MISSING)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._fail(key, "is not a list of texts")
-        return value
-
-    def mapping(self, key: str) -> dict[str, Any]:
-        """A JSON object."""
-        value = self._get(key, _MISSING)
-        if not isinstance(value, dict):
-            raise self._fail(key, "is not an object")
-        return value
-
-    def object(self, key: str) -> Reader:
-        """A reader of a JSON object."""
-        return Reader(self.mapping(key), self._origin, f"{self._prefix}{key}.")
-
-    def optional_object(self, key: str) -> Reader | None:
-        """A reader of a JSON object, or None for null; the key must be there."""
-        return None if self._get(key, _MISSING) is None else self.object(key)
-
-    def objects(self, key: str) -> list[Reader]:
-        """Readers of a list of JSON objects."""
-        value = self._get(key, _MISSING)
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self._fail(key, "is not a list of objects")
-        return [
-            Reader(item, self._origin, f"{self._prefix}{key}[{number}].")
-            for number, item in enumerate(value)
-        ]
-
-    def latencies(self, key: str, may_be_empty: bool = False) -> tuple[int, ...]:
-        """Positive whole nanoseconds."""
-        value = self._get(key, _MISSING)
-        if not isinstance(value, list):
-            raise self._fail(key, "is not a list of latencies")
-        if not value and not may_be_empty:
-            raise self._fail(key, "is empty: nothing was measured")
-        for item in value:
-            if isinstance(item, bool) or not isinstance(item, int) or item <= 0:
-                raise self._fail(key, f"holds {item!r}, which is no latency in nanoseconds")
-        return tuple(value)
 
 
 def _energy(reader: Reader) -> Energy:
@@ -541,28 +403,49 @@ def _sustained(reader: Reader) -> Sustained:
     return Sustained(
         seconds=reader.number("seconds"),
         runs=reader.integer("runs"),
-        first_p50_ms=reader.number("first_p50_ms"),
-        last_p50_ms=reader.number("last_p50_ms"),
-        slowdown=reader.number("slowdown"),
+        part_seconds=reader.number("part_seconds"),
+        first_latencies_ns=reader.latencies("first_latencies_ns"),
+        last_latencies_ns=reader.latencies("last_latencies_ns"),
+        windows=tuple(
+            SustainedWindow(
+                start_s=entry.number("start_s"),
+                seconds=entry.number("seconds"),
+                runs=entry.integer("runs"),
+                p50_ms=entry.number("p50_ms"),
+                p90_ms=entry.number("p90_ms"),
+                temperature_celsius=entry.optional_number(
+                    "temperature_celsius", smallest=-math.inf
+                ),
+                frequency_mhz=entry.optional_number("frequency_mhz"),
+                throttled=entry.optional_integer("throttled"),
+            )
+            for entry in reader.objects("windows")
+        ),
     )
 
 
 def _telemetry(reader: Reader | None) -> Telemetry:
+    """Every field by its type; what an older file does not have is None."""
     if reader is None:
         return Telemetry()
-    has_heat = reader.values.get("temperatures_celsius") is not None
-    heat = reader.object("temperatures_celsius") if has_heat else None
-    return Telemetry(
-        governor=reader.optional_text("governor"),
-        frequency_mhz=reader.optional_number("frequency_mhz"),
-        max_frequency_mhz=reader.optional_number("max_frequency_mhz"),
-        temperatures_celsius=None
-        if heat is None
-        else {zone: heat.number(zone, smallest=-math.inf) for zone in heat.values},
-        load_average=reader.optional_number("load_average"),
-        others_cpu_share=reader.optional_number("others_cpu_share"),
-        throttled=reader.optional_integer("throttled"),
-        battery_percent=reader.optional_number("battery_percent"),
-        on_battery=reader.optional_flag("on_battery"),
-        energy_uj=reader.optional_integer("energy_uj"),
-    )
+    found: dict[str, Any] = {}
+    for item in fields(Telemetry):
+        if reader.values.get(item.name) is None:
+            continue
+        match item.type:
+            case "str | None":
+                found[item.name] = reader.text(item.name)
+            case "int | None":
+                found[item.name] = reader.integer(item.name)
+            case "bool | None":
+                found[item.name] = reader.optional_flag(item.name)
+            case "float | None":
+                found[item.name] = reader.number(item.name)
+            case "dict[str, float] | None":
+                inner = reader.object(item.name)
+                found[item.name] = {
+                    key: inner.number(key, smallest=-math.inf) for key in inner.values
+                }
+            case other:
+                raise TypeError(f"Telemetry.{item.name} has a type that is not read: {other}")
+    return Telemetry(**found)

@@ -12,7 +12,7 @@ from typing import Any
 from edge_deploy_runner.bench import fill_inputs
 from edge_deploy_runner.classifier import Classifier
 from edge_deploy_runner.interpreter import LoadedModel
-from edge_deploy_runner.records import RunSpec
+from edge_deploy_runner.run_spec import RunSpec
 
 from edge_deploy.profiling import profile
 from tests.small_models import float_model

@@ -10,27 +10,38 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import small_models
-from edge_deploy_runner import environment
+from edge_deploy_runner import environment, measuring, operator_bench
+from edge_deploy_runner.bench_process import BenchProcess, start_run
 from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
+from edge_deploy_runner.measuring import MeterChoice
 from edge_deploy_runner.model_file import ModelFile
-from edge_deploy_runner.records import Measurement, RunSpec, read_measurement
-from edge_deploy_runner.telemetry import Telemetry
+from edge_deploy_runner.power_meters import PowerReading, alternate
+from edge_deploy_runner.records import Measurement, OperatorTiming, read_measurement
+from edge_deploy_runner.run_spec import RunSpec
 from golden_keys import check_golden
 from measurements import made_up
 
-from edge_deploy import profiling
-from edge_deploy.bench_process import BenchProcess, start_run
 from edge_deploy.cli import run
 from edge_deploy.comparing import diff
 from edge_deploy.energy import Battery, user_power
-from edge_deploy.operator_timing import time_operators
-from edge_deploy.profiling import profile, warnings_of
+from edge_deploy.operator_cutting import cut_operators
+from edge_deploy.profiling import profile
+
+
+def time_operators(model: ModelFile) -> tuple[tuple[OperatorTiming, ...], str]:
+    """Cut and time a model's operators, as `profile` does."""
+    cuts, note = cut_operators(model)
+    assert note == ""
+    timings = operator_bench.time_operators(cuts, len(cuts), RunSpec(), model.name)
+    return timings, measuring.missing_note(timings)
+
 
 SHORT = RunSpec(min_runs=30, min_seconds=0.05, warm_up_seconds=0.01)
 FAST = ["--runs", "30", "--seconds", "0.05"]
@@ -77,7 +88,19 @@ def test_the_json_keys_are_golden_and_come_back(model: Path) -> None:
     # The machine decides which temperatures there are.
     for side in ("before", "after"):
         document["telemetry"][side]["temperatures_celsius"] = None
+    for look in document["telemetry"]["during"]:
+        look["telemetry"]["temperatures_celsius"] = None
     check_golden("profile_keys.json", document)
+
+
+def test_the_machine_is_looked_at_about_once_a_second(model: Path) -> None:
+    long = replace(SHORT, min_seconds=3.0, max_runs=10_000_000)
+    found = profile(model, threads=1, operators=False, spec=long)
+    seconds = [look.seconds for look in found.telemetry_during]
+    assert len(seconds) == 2
+    assert seconds == sorted(seconds)
+    assert sum(found.latencies_ns) > 2e9
+    assert not profile(model, threads=1, operators=False, spec=SHORT).telemetry_during
 
 
 def test_peak_memory_grows_with_the_model(tmp_path: Path) -> None:
@@ -142,7 +165,7 @@ def test_asking_for_a_delegate_and_getting_none_is_an_error(tmp_path: Path) -> N
 
 
 def test_float16_weights_are_counted_with_their_user(tmp_path: Path) -> None:
-    timings, note = time_operators(ModelFile(small_models.float16_model()), RunSpec())
+    timings, note = time_operators(ModelFile(small_models.float16_model()))
     assert [(entry.kind, entry.ms == 0.0) for entry in timings] == [
         ("DEQUANTIZE", True), ("CONV_2D", False),
     ]  # fmt: skip
@@ -154,7 +177,7 @@ def test_float16_weights_are_counted_with_their_user(tmp_path: Path) -> None:
     ("custom", "reason"), [("Mystery", "custom operator"), ("FlexErf", "TensorFlow")]
 )
 def test_operators_that_cannot_run_are_listed_with_a_reason(custom: str, reason: str) -> None:
-    timings, note = time_operators(ModelFile(small_models.custom_operator_model(custom)), RunSpec())
+    timings, note = time_operators(ModelFile(small_models.custom_operator_model(custom)))
     assert [(entry.kind, entry.ms) for entry in timings] == [(custom, None)]
     assert reason in timings[0].reason
     assert "1 of 1" in note
@@ -207,8 +230,8 @@ def test_an_unknown_task_is_an_error() -> None:
 def test_the_child_dies_with_its_parent(model: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from edge_deploy.bench_process import start_run\n"
-        "from edge_deploy_runner.records import RunSpec\n"
+        "from edge_deploy_runner.bench_process import start_run\n"
+        "from edge_deploy_runner.run_spec import RunSpec\n"
         "child = start_run(Path(sys.argv[1]), RunSpec())\nchild.answer()\n"
         "print(child._child.pid, flush=True)\nchild.block(1, 600.0)\n"
     )
@@ -250,7 +273,7 @@ def test_one_request_one_answer(model: Path) -> None:
 def test_profiling_imports_no_tensorflow_in_the_parent(model: Path) -> None:
     code = (
         "import sys\nfrom edge_deploy.profiling import profile\n"
-        "from edge_deploy_runner.records import RunSpec\n"
+        "from edge_deploy_runner.run_spec import RunSpec\n"
         "profile(sys.argv[1], spec=RunSpec(min_runs=5, min_seconds=0.0))\n"
         "print([name for name in ('tensorflow', 'keras', 'torch', 'rich', 'click')"
         " if name in sys.modules])\n"
@@ -259,31 +282,6 @@ def test_profiling_imports_no_tensorflow_in_the_parent(model: Path) -> None:
         [sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
-
-
-def test_warnings_name_what_spoils_a_figure() -> None:
-    quiet = made_up([10.0] * 300)
-    assert warnings_of(quiet) == ()
-    cases = [
-        (made_up([10.0, 20.0] * 150), "vary by"),
-        (made_up([10.0] * 100), "p99 needs 299"),
-        (made_up(telemetry_after=Telemetry(governor="ondemand")), "governor is ondemand"),
-        (made_up(telemetry_after=Telemetry(others_cpu_share=0.4)), "other programs used 40%"),
-        (made_up(telemetry_after=Telemetry(throttled=0x1)), "under-voltage"),
-        (
-            made_up(
-                telemetry_before=Telemetry(throttled=0),
-                telemetry_after=Telemetry(throttled=0x40000),
-            ),
-            "throttled during",
-        ),
-        (made_up(telemetry_after=Telemetry(on_battery=True)), "on battery"),
-        (made_up([2000.0] * 30), "only 30 runs"),
-        (made_up(evidence="simulated"), "emulated"),
-    ]
-    for measurement, words in cases:
-        assert any(words in text for text in warnings_of(measurement)), words
-    assert any("75%" in text for text in warnings_of(quiet, integer=True))
 
 
 def test_energy_is_counted_where_there_is_a_counter(
@@ -300,16 +298,56 @@ def test_energy_is_counted_where_there_is_a_counter(
 
     monkeypatch.setattr(BenchProcess, "block", counted_block)
     monkeypatch.setattr(
-        profiling, "read_energy_uj", lambda: int(time.perf_counter() * 2e6 + runs[0] * 5000)
+        measuring, "read_energy_uj", lambda: int(time.perf_counter() * 2e6 + runs[0] * 5000)
     )
-    monkeypatch.setattr(profiling, "energy_counter_range_uj", lambda: None)
-    monkeypatch.setattr(profiling, "_ENERGY_SLICE_S", 0.03)
+    monkeypatch.setattr(measuring, "energy_counter_range_uj", lambda: None)
+    monkeypatch.setattr(measuring, "_ENERGY_SLICE_S", 0.03)
     found = profile(model, threads=1, operators=False, spec=SHORT)
     if found.evidence == "simulated":
         pytest.skip("an emulated machine's counter is not asked")
     assert found.energy.evidence == "measured"
     assert found.energy.mj_per_inference == pytest.approx(5.0, rel=0.05)
     assert found.energy.idle_w == pytest.approx(2.0, rel=0.05)
+
+
+def test_energy_is_read_from_the_meter_that_is_named(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A machine that draws 2 W at idle and 5 W while it runs the model.
+    busy = [False]
+    block = BenchProcess.block
+
+    def loaded_block(child: BenchProcess, *limits: Any, **options: Any) -> dict[str, Any]:
+        busy[0] = True
+        try:
+            return block(child, *limits, **options)
+        finally:
+            busy[0] = False
+
+    class Shunt:
+        source = "a shunt"
+        shortest_interval_s = 0.01
+
+        def read(self) -> PowerReading:
+            return PowerReading(time.monotonic(), 5.0 if busy[0] else 2.0)
+
+    def opened(kind: str, **where: Any) -> Shunt:
+        assert (kind, where) == ("ina219", {"bus": 1, "address": 0x41, "shunt_ohms": 0.1})
+        return Shunt()
+
+    monkeypatch.setattr(BenchProcess, "block", loaded_block)
+    monkeypatch.setattr(measuring, "open_meter", opened)
+    monkeypatch.setattr(measuring, "METER_INTERVAL_S", 0.02)
+    quick = partial(alternate, pairs=3, window_s=0.3, settle_s=0.02)
+    monkeypatch.setattr(measuring, "alternate", quick)
+    found = profile(
+        model, threads=1, operators=False, spec=SHORT, meter=MeterChoice("ina219", 0x41)
+    )
+    assert found.energy.evidence == "measured"
+    assert found.energy.idle_w == pytest.approx(2.0, rel=0.1)
+    assert found.energy.load_w == pytest.approx(5.0, rel=0.1)
+    assert found.energy.mj_per_inference is not None
+    assert found.energy.source.startswith("a shunt")
 
 
 def test_a_pi_is_recognised_and_lends_its_own_power_model(
@@ -319,7 +357,7 @@ def test_a_pi_is_recognised_and_lends_its_own_power_model(
         environment.describe(), board="Raspberry Pi 4 Model B Rev 1.4", emulated=False
     )
     monkeypatch.setattr(environment, "describe", lambda: machine)
-    monkeypatch.setattr(profiling, "read_energy_uj", lambda: None)
+    monkeypatch.setattr(measuring, "read_energy_uj", lambda: None)
     found = profile(model, threads=4, operators=False, spec=SHORT)
     assert found.device["id"] == "raspberry-pi-4b"
     assert found.device["target"] == "local"
@@ -348,7 +386,7 @@ def test_a_child_that_crashes_on_one_operator_costs_only_that_one(
         return answer(child, limit_s)
 
     monkeypatch.setattr(BenchProcess, "answer", crashing)
-    timings, note = time_operators(ModelFile(small_models.float_model()), RunSpec())
+    timings, note = time_operators(ModelFile(small_models.float_model()))
     assert [entry.ms is None for entry in timings] == [False, True, False, False, False]
     assert "crashed" in timings[1].reason
     assert "1 of 5" in note
@@ -433,7 +471,14 @@ def test_diff_of_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [
-        (["--device", "ssh://pi@host"], 5, "ssh"),
+        (["--device", "ssh://pi@no-such-board.invalid"], 5, "no host called"),
+        (["--device", "ssh://pi:secret@host"], 2, "takes no password"),
+        (["--device", "ssh://pi@-oProxyCommand=x"], 2, "no host name"),
+        (["--wheels", "x"], 2, "over ssh"),
+        (["--meter", "voltmeter"], 2, "pmic, ina219"),
+        (["--meter", "ina219@x"], 2, "KIND@ADDRESS,OHMS"),
+        (["--meter", "pmic", "--watts", "1:2"], 2, "exclude each other"),
+        (["--meter", "pmic"], 5, "vcgencmd"),
         (["--device", "android"], 5, "Android"),
         (["--device", "android:SERIAL"], 5, "Android"),
         (["--device", "raspberry-pi-4b"], 5, "predicted latency"),

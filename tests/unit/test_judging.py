@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.records import Energy, ModelIdentity
-from measurements import made_up
+from measurements import made_up, sustained
 
 from edge_deploy.budget import parse_budget
 from edge_deploy.judging import Check, judge
+from edge_deploy.junit import to_junit
 
 SPREAD = [9.0 + 0.01 * number for number in range(300)]  # p50 10.495, its interval about +-0.17
 
@@ -276,3 +277,63 @@ def test_the_verdict_is_its_worst_check(limits: list[str], status: str) -> None:
     verdict = judge(made_up(SPREAD), parse_budget("[limits]\n" + "\n".join(limits)))
     assert verdict.status == status
     assert verdict.passed == (status == "pass")
+
+
+# Sustained runs, and runs that are void.
+
+
+def test_a_sustained_run_is_judged_on_its_last_part() -> None:
+    hot = sustained(last_ms=[12.0] * 100)
+    assert check('sustained_p90 = "12 ms"', sustained=hot).status == "pass"
+    assert check('sustained_p90 = "11.9 ms"', sustained=hot).status == "fail"
+    spread = sustained(last_ms=SPREAD)
+    assert check('sustained_p90 = "11.7 ms"', sustained=spread).status == "inconclusive"
+    assert check('sustained_p90 = "1 s"', sustained=sustained(last_ms=[1.0])).status == (
+        "inconclusive"
+    )
+
+
+@pytest.mark.parametrize("limit", ["1.2", '"1.2x"', '"1.2"'])
+def test_a_slowdown_is_a_ratio(limit: str) -> None:
+    assert check(f"slowdown = {limit}", sustained=sustained()).status == "pass"
+    found = check(f"slowdown = {limit}", sustained=sustained(last_ms=[13.0] * 100))
+    assert (found.status, found.value, found.unit) == ("fail", pytest.approx(1.3), "x")
+
+
+@pytest.mark.parametrize("metric", ['sustained_p90 = "1 s"', "slowdown = 9"])
+def test_without_a_sustained_run_its_limits_are_unmeasured(metric: str) -> None:
+    found = check(metric)
+    assert found.status == "unmeasured"
+    assert "--sustained" in found.reason
+
+
+VOID = ("the board reported under-voltage",)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        'latency_p50 = "1 h"', 'latency_p90 = "1 h"', 'latency_p99 = "1 h"', 'load = "1 h"',
+        'first_inference = "1 h"', 'sustained_p90 = "1 h"', "slowdown = 9",
+        'energy_per_inference = "9 J"',
+    ],
+)  # fmt: skip
+def test_a_void_run_passes_no_time(limit: str) -> None:
+    found = check(limit, void=VOID, sustained=sustained())
+    assert (found.status, found.value) == ("void", None)
+    assert "under-voltage" in found.reason
+    assert "measure again" in found.reason
+
+
+def test_a_void_run_has_a_size_all_the_same() -> None:
+    assert check('size = "5 MB"', void=VOID).status == "pass"
+    assert check('peak_memory = "20 MB"', void=VOID).status == "pass"
+
+
+def test_a_verdict_with_a_void_check_is_void() -> None:
+    budget = parse_budget('[limits]\nsize = "5 MB"\nlatency_p50 = "1 h"')
+    verdict = judge(made_up(void=VOID), budget)
+    assert (verdict.status, verdict.passed) == ("void", False)
+    assert b'errors="1"' in to_junit(verdict)
+    # Two runs, one of them void: the void one counts.
+    assert judge([made_up(), made_up(void=VOID)], budget).status == "void"

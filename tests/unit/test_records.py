@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from edge_deploy_runner.errors import BadInputError, UsageError
-from edge_deploy_runner.records import (
-    BatteryUse,
-    Energy,
-    Measurement,
-    RunSpec,
-    Sustained,
-    read_measurement,
-)
-from edge_deploy_runner.telemetry import Telemetry
-from measurements import made_up
+from edge_deploy_runner.records import BatteryUse, Energy, Measurement, read_measurement
+from edge_deploy_runner.run_spec import RunSpec
+from edge_deploy_runner.telemetry import Look, Telemetry
+from measurements import made_up, sustained
 
 
 def full() -> Measurement:
     return made_up(
         energy=Energy("predicted", 9.0, 8.0, 10.0, 15.0, 14.0, 16.0, 2.0, 3.0, "a table"),
         battery=BatteryUse(5000, 3.85, 0.85, "predicted", 0.01, 8.0, 3.0, 1.0, 7.9),
-        sustained=Sustained(60.0, 5000, 10.0, 11.0, 1.1),
+        sustained=sustained(throttled=(0, 0x50005)),
+        void=("a reason",),
+        telemetry_during=(Look(1.0, Telemetry(frequency_mhz=1500.0, throttled=0)),),
     )
 
 
@@ -44,6 +41,32 @@ def test_operator_sum_and_its_ratio_to_the_whole() -> None:
     document = full().to_json()
     assert document["operators_sum_ms"] == 9.0
     assert document["operators_ratio"] == pytest.approx(0.9)
+
+
+def test_a_sustained_run_is_read_from_its_latencies() -> None:
+    document = full().to_json()["sustained"]
+    assert (document["first_p50_ms"], document["last_p90_ms"]) == (10.0, 11.0)
+    assert document["slowdown"] == pytest.approx(1.1)
+    steps = [number / 50 for number in range(100)]
+    found = sustained([10 + step for step in steps], [12 + step for step in steps]).slowdown()
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.value < found.high
+    assert 12 / 12 < found.low < 13 / 11 < found.high < 14 / 10
+    assert sustained([10.0], [12.0]).slowdown().low is None
+
+
+def test_every_field_of_telemetry_is_read() -> None:
+    look = Telemetry(
+        governor="performance", frequency_mhz=1500.0, temperatures_celsius={"zone0": -5.0},
+        throttled=0x50005, on_battery=False, energy_uj=3, under_voltage=True, core_volts=0.9,
+    )  # fmt: skip
+    found = Measurement.from_json(made_up(telemetry_after=look).to_json())
+    assert found.telemetry_after == look
+    for item in fields(Telemetry):  # a field of a new type must be taught to the reader
+        Measurement.from_json(
+            {**full().to_json(), "telemetry": {"before": None, "after": {item.name: None}}}
+        )
 
 
 def test_p99_is_null_under_299_runs() -> None:
@@ -109,6 +132,9 @@ def _drop(key: str) -> Callable[[dict[str, Any]], None]:
         (_set("battery.voltage_v", -3.85), "battery.voltage_v"),
         (_set("operators", [1]), "operators"),
         (_set("operators", [{"name": "a", "ms": 1.0}]), "operators[0].kind"),
+        (_set("sustained.last_latencies_ns", []), "sustained.last_latencies_ns"),
+        (_set("sustained.windows", [{}]), "sustained.windows[0].start_s"),
+        (_set("void", "yes"), "void"),
         (_set("spec.min_runs", 1.5), "min_runs"),
         (_set("spec.speed", 1), "speed"),
         (_set("threads", 3), "threads"),

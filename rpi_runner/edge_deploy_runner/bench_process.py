@@ -19,10 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import edge_deploy_runner
-from edge_deploy_runner.bench import error_from_answer
-from edge_deploy_runner.errors import BadInputError, DeviceError
-from edge_deploy_runner.records import RunSpec
+from .bench import error_from_answer
+from .errors import BadInputError, DeviceError
+from .run_spec import RunSpec
 
 # Far above any sensible inference; a model that loops for ever ends here.
 ANSWER_LIMIT_S = 900.0
@@ -40,7 +39,7 @@ class BenchProcess:
         self._name = name
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         # From its own folder, so that a user's numpy.py in the current one is not imported.
-        home = Path(next(iter(edge_deploy_runner.__path__))).parent
+        home = Path(__file__).parents[1]
         self._child = subprocess.Popen(
             [sys.executable, "-m", "edge_deploy_runner.bench"],
             stdin=subprocess.PIPE,
@@ -148,17 +147,24 @@ def _crash_name(code: int) -> str:
 
 
 def start_run(
-    model_path: Path, spec: RunSpec, ranges: list[list[float] | None] | None = None
+    model_path: Path,
+    spec: RunSpec,
+    ranges: list[list[float] | None] | None = None,
+    name: str = "",
 ) -> BenchProcess:
-    """A child that loads the model and warms it up; its first answer is the summary."""
+    """A child that loads the model and warms it up; its first answer is the summary.
+
+    `name` is what sentences call the model, where its file is called something else.
+    """
     return BenchProcess(
         {
             "task": "run",
             "model": str(model_path.absolute()),
             "spec": spec.to_json(),
             "ranges": ranges,
+            "name": name or model_path.name,
         },
-        model_path.name,
+        name or model_path.name,
     )
 
 

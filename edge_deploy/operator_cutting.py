@@ -1,30 +1,23 @@
-"""Where the time goes: every operator cut into a model of its own and run alone.
+"""Where the time goes: every operator cut into a model of its own, to be run alone.
 
+Here they are cut; `edge_deploy_runner.operator_bench` times them, on the device that is measured.
 Python has no operator profiler. The sum of the parts is not the whole (caches are warmer, the
 delegate cannot fuse across cuts, each part pays for a call), so both are reported.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from edge_deploy_runner.errors import BadInputError, DeviceError
 from edge_deploy_runner.graph import OperatorInfo, Subgraph
 from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.operator_bench import OperatorModel
 from edge_deploy_runner.progress import Progress, silent
-from edge_deploy_runner.records import OperatorTiming, RunSpec
-
-from .bench_process import BenchProcess
 
 UNAVAILABLE = (
     "the operator table needs ai-edge-litert, whose tools cut a model; tflite-runtime has none"
 )
-_TOTAL_SECONDS = 2.0
-_LONGEST_SECONDS = 0.02
-_MOST_CRASHES = 5
 # Operators that run other graphs or keep state outside their tensors.
 _UNCUTTABLE = {
     "IF", "WHILE", "CALL", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE",
@@ -33,23 +26,13 @@ _UNCUTTABLE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """One operator: the bytes of its own model, or why there are none."""
+def cut_operators(
+    model: ModelFile, on_progress: Progress = silent
+) -> tuple[tuple[OperatorModel, ...], str]:
+    """Each operator as a model of its own, in the order of the graph, and a note.
 
-    name: str
-    kind: str
-    data: bytes | None
-    reason: str = ""
-
-
-def time_operators(
-    model: ModelFile, spec: RunSpec, on_progress: Progress = silent
-) -> tuple[tuple[OperatorTiming, ...], str]:
-    """Milliseconds of each operator, in the order of the graph, and a note ("" if all is well).
-
-    An operator that cannot run alone has `ms` None and a reason. Without the tools of
-    ai-edge-litert the table is empty and the note says so.
+    An operator that cannot run alone has none and a reason. Without the tools of ai-edge-litert
+    there are no operators and the note says so; otherwise it is "".
     """
     try:
         cutter = _Cutter(model)
@@ -58,23 +41,13 @@ def time_operators(
     # The tools raise many types on graphs that they do not understand.
     except Exception as error:
         return (), f"the operators cannot be cut apart: {type(error).__name__}: {error}"
-    cuts = list(_cut_all(cutter, model, on_progress))
-    answers = _time_cuts(cuts, spec, model.name, on_progress)
-    timings = tuple(
-        OperatorTiming(cut.name, cut.kind, 0.0, cut.reason)
-        if cut.reason == _FOLDED
-        else OperatorTiming(cut.name, cut.kind, *answers.get(number, (None, cut.reason)))
-        for number, cut in enumerate(cuts)
-    )
-    missing = sum(entry.ms is None for entry in timings)
-    note = f"{missing} of {len(timings)} operators could not be run alone" if missing else ""
-    return timings, note
+    return tuple(_cut_all(cutter, model, on_progress)), ""
 
 
 _FOLDED = "its inputs are constants: computed once, counted with the operators that use it"
 
 
-def _cut_all(cutter: _Cutter, model: ModelFile, on_progress: Progress) -> Iterator[_Cut]:
+def _cut_all(cutter: _Cutter, model: ModelFile, on_progress: Progress) -> Iterator[OperatorModel]:
     graph = model.graph
     for done, operator in enumerate(graph.operators):
         on_progress("cutting operators", done, len(graph.operators))
@@ -90,7 +63,8 @@ def _cut_all(cutter: _Cutter, model: ModelFile, on_progress: Progress) -> Iterat
                 data = cutter.cut(operator)
             except Exception as error:  # see above
                 reason = f"it cannot be cut out: {type(error).__name__}: {error}"
-        yield _Cut(name, kind, data, reason)
+        ms = 0.0 if reason == _FOLDED else None
+        yield OperatorModel(name, kind, data, ms, reason)
     on_progress("cutting operators", len(graph.operators), len(graph.operators))
 
 
@@ -216,38 +190,3 @@ class _Cutter:
         else:
             copied.buffer = 0
         return copied
-
-
-def _time_cuts(
-    cuts: list[_Cut], spec: RunSpec, name: str, on_progress: Progress
-) -> dict[int, tuple[float | None, str]]:
-    """Answers by operator number; a crash costs one operator, and the rest goes on."""
-    waiting = [(number, cut.data) for number, cut in enumerate(cuts) if cut.data is not None]
-    total = len(waiting)
-    # Each operator is a model too small for the delegate to be insisted on.
-    alone = RunSpec(spec.threads, "none" if spec.delegate == "none" else "auto")
-    request = {
-        "task": "operators",
-        "spec": alone.to_json(),
-        "seconds": min(_LONGEST_SECONDS, _TOTAL_SECONDS / max(1, total)),
-    }
-    found: dict[int, tuple[float | None, str]] = {}
-    crashes = 0
-    while waiting and crashes < _MOST_CRASHES:
-        with BenchProcess(request, f"an operator of {name}") as child:
-            while waiting:
-                on_progress("timing operators", total - len(waiting), total)
-                number, data = waiting.pop(0)
-                child.send({"model": base64.b64encode(data).decode("ascii")})
-                try:
-                    answer = child.answer(60.0)
-                except (BadInputError, DeviceError) as error:
-                    found[number] = (None, str(error))
-                    crashes += 1
-                    break
-                ms = answer["ms"]
-                found[number] = (None if ms is None else float(ms), str(answer["reason"]))
-    for number, _ in waiting:
-        found[number] = (None, "not tried: the runtime crashed on too many operators")
-    on_progress("timing operators", total, total)
-    return found

@@ -1,0 +1,88 @@
+"""What spoils a figure, and what makes a whole run void."""
+
+from __future__ import annotations
+
+import pytest
+from edge_deploy_runner.caveats import held_back_in, void_reasons, warnings_of
+from edge_deploy_runner.telemetry import Look, Telemetry
+from measurements import made_up, sustained
+
+
+def test_warnings_name_what_spoils_a_figure() -> None:
+    quiet = made_up([10.0] * 300)
+    assert warnings_of(quiet) == ()
+    cases = [
+        (made_up([10.0, 20.0] * 150), "vary by"),
+        (made_up([10.0] * 100), "p99 needs 299"),
+        (made_up(telemetry_after=Telemetry(governor="ondemand")), "governor is ondemand"),
+        (made_up(telemetry_after=Telemetry(others_cpu_share=0.4)), "other programs used 40%"),
+        (made_up(telemetry_after=Telemetry(throttled=0x1)), "under-voltage"),
+        (
+            made_up(
+                telemetry_before=Telemetry(throttled=0),
+                telemetry_after=Telemetry(throttled=0x40000),
+            ),
+            "throttled during the run",
+        ),
+        (made_up(sustained=sustained(throttled=(0, 0x8))), "30 s into the sustained load"),
+        (made_up(sustained=sustained()), "10% slower"),
+        (made_up(telemetry_after=Telemetry(on_battery=True)), "on battery"),
+        (made_up([2000.0] * 30), "only 30 runs"),
+        (made_up(evidence="simulated"), "emulated"),
+    ]
+    for measurement, words in cases:
+        assert any(words in text for text in warnings_of(measurement)), words
+    assert any("75%" in text for text in warnings_of(quiet, integer=True))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "word"),
+    [
+        (0, 0, None),
+        (None, None, None),
+        (0x50000, 0x50000, None),  # long ago
+        (None, 0x50000, None),  # nobody knows when
+        (0x10000, 0x50000, "throttled during"),
+        (0x40000, 0x50000, "under-voltage during"),
+        (0, 0x80000, "soft temperature limit during"),
+        (0, 0x1, "reported under-voltage"),
+        (0x2, 0, "reported frequency capped"),
+        (0, 0xE0008, "frequency capped, throttled during"),
+    ],
+)
+def test_a_new_throttling_bit_voids_the_run(
+    before: int | None, after: int | None, word: str | None
+) -> None:
+    found = void_reasons(
+        made_up(
+            telemetry_before=Telemetry(throttled=before), telemetry_after=Telemetry(throttled=after)
+        )
+    )
+    if word is None:
+        assert found == ()
+    else:
+        assert any(word in reason for reason in found), found
+
+
+def test_the_supplys_alarm_voids_a_run_without_throttling_bits() -> None:
+    found = made_up(telemetry_after=Telemetry(under_voltage=True))
+    assert void_reasons(found) == ("the board reported under-voltage",)
+
+
+def test_heat_in_a_sustained_run_is_its_result_and_under_voltage_is_not() -> None:
+    clean = {"telemetry_before": Telemetry(throttled=0), "telemetry_after": Telemetry(throttled=0)}
+    hot = made_up(sustained=sustained(throttled=(0, 0xC000C)), **clean)
+    assert void_reasons(hot) == ()
+    assert hot.sustained is not None
+    assert held_back_in(hot.sustained) == (30.0, ("throttled", "soft temperature limit"))
+    weak = made_up(sustained=sustained(throttled=(0, 0x10000)), **clean)
+    assert void_reasons(weak) == ("the board met under-voltage during the run",)
+
+
+def test_a_look_among_the_timed_runs_counts() -> None:
+    clean = Telemetry(throttled=0)
+    found = made_up(
+        telemetry_before=clean, telemetry_after=clean,
+        telemetry_during=(Look(1.0, Telemetry(throttled=0x8)),),
+    )  # fmt: skip
+    assert void_reasons(found) == ("the board reported soft temperature limit",)

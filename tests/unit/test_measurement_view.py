@@ -1,0 +1,70 @@
+"""What a measurement looks like in a terminal."""
+
+from __future__ import annotations
+
+import pytest
+from measurements import made_up, sustained
+
+from edge_deploy.cli.measurement_view import show_measurement, sparkline
+
+
+def shown(capsys: pytest.CaptureFixture[str], **changes: object) -> str:
+    show_measurement(made_up(**changes))
+    return capsys.readouterr().out
+
+
+def test_a_line_of_bars_rises_with_its_values() -> None:
+    assert sparkline([1.0, 2.0, 3.0, 4.0]) == "▁▃▆█"
+    assert sparkline([5.0, 5.01]) == "▁▂"  # less than 2% is hardly a step
+    assert sparkline([0.0, 0.0]) == "▁▁"
+    assert sparkline([7.0]) == "▁"
+
+
+def test_many_values_keep_their_peaks() -> None:
+    line = sparkline([1.0] * 100 + [9.0] + [1.0] * 99, width=40)
+    assert len(line) == 40
+    assert line.count("█") == 1
+
+
+def test_a_sustained_run_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, sustained=sustained(throttled=(0, 0)))
+    assert "10.00 ms in the first 6 s, 11.00 ms in the last of 60 s (1.10x)" in text
+    assert "60.0 °C to 61.0 °C" in text
+    assert "1500 MHz" in text
+
+
+def test_a_void_run_says_so_beside_every_time(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = {
+        line.split("  ")[0]: line for line in shown(capsys, void=("under-voltage",)).splitlines()
+    }
+    assert lines["p50"].rstrip().endswith("void")
+    assert lines["load"].rstrip().endswith("void")
+    assert lines["size"].rstrip().endswith("measured")
+    assert lines["peak memory"].rstrip().endswith("measured")
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ({"id": "local", "target": "local"}, "local"),
+        ({"id": "ssh", "target": "ssh://pi@host"}, "ssh://pi@host"),
+        ({"id": "raspberry-pi-5", "target": "ssh://pi@host"}, "raspberry-pi-5 at ssh://pi@host"),
+    ],
+)
+def test_the_device_and_how_it_was_reached(
+    capsys: pytest.CaptureFixture[str], device: dict[str, str], words: str
+) -> None:
+    line = next(x for x in shown_device(capsys, device) if x.startswith("device"))
+    assert line.removeprefix("device").strip() == words
+
+
+def shown_device(capsys: pytest.CaptureFixture[str], device: dict[str, str]) -> list[str]:
+    from dataclasses import replace
+
+    show_measurement(replace(made_up(), device=dict(device)))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_runtime_that_we_brought_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    runtime = {"name": "ai_edge_litert", "version": "2.3.0", "origin": "pushed"}
+    assert "which edge-deploy brought there" in shown(capsys, runtime=runtime)
