@@ -1,0 +1,131 @@
+"""Install this bundle beside the version that runs, test it, and switch over in one step.
+
+Whatever ends it early, the version that ran goes on running, and the next install clears away what
+was left. It needs no network and no right clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from .bundle_reading import MANIFEST, check_bundle, open_bundle
+from .device_checks import check_device
+from .place import Place
+from .refusal import INTERRUPTED, NO_BUNDLE, USAGE, Refusal, say
+from .steps import install, rollback, uninstall, versions
+
+
+def default_prefix() -> Path:
+    """Where bundles go: for root one place for all, else the user's own."""
+    if os.geteuid() == 0:
+        return Path("/opt/edge-deploy")
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111
+    return Path(data) / "edge-deploy"
+
+
+def arguments_of(given: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="install.py", description=(__doc__ or "").split("\n\n")[0]
+    )
+    parser.add_argument(
+        "bundle", metavar="BUNDLE", nargs="?",
+        help="a bundle's .tar.gz or unpacked folder; by default the folder of install.py",
+    )  # fmt: skip
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--rollback", action="store_true", help="go back to the version before")
+    what.add_argument("--list", action="store_true", help="list the versions that are installed")
+    what.add_argument(
+        "--uninstall", action="store_true", help="remove the service and all versions"
+    )
+    what.add_argument("--check", action="store_true", help="check the bundle, and install nothing")
+    parser.add_argument("--name", help="which model --rollback, --list and --uninstall mean")
+    parser.add_argument("--prefix", help="install below this folder instead of /opt/edge-deploy")
+    parser.add_argument("--no-service", action="store_true", help="leave systemd alone")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser.parse_args(given)
+
+
+def act(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Do what the command line asks; raises `Refusal`."""
+    path = Path(arguments.bundle) if arguments.bundle else Path(__file__).resolve().parents[1]
+    prefix = Path(os.path.abspath(arguments.prefix)) if arguments.prefix else default_prefix()  # noqa: PTH100
+    if re.search(r"[\s@]", str(prefix)):
+        raise Refusal(USAGE, f"--prefix {str(prefix)!r} holds a space or an @; name another folder")
+    if arguments.check:
+        manifest = check_bundle(path)
+        check_device(manifest)
+        return {"name": manifest["name"], "action": "checked", "files": len(manifest["files"])}
+    if not (arguments.rollback or arguments.list or arguments.uninstall):
+        return install(path, prefix, not arguments.no_service)
+    place = Place(prefix, _installed_name(arguments, path, prefix))
+    if arguments.list:
+        return versions(place)
+    return rollback(place, not arguments.no_service) if arguments.rollback else uninstall(place)
+
+
+def _installed_name(arguments: argparse.Namespace, path: Path, prefix: Path) -> str:
+    """Which installed model is meant: by --name, by the bundle, or as the only one."""
+    found = sorted(p.name for p in prefix.iterdir()) if prefix.is_dir() else []
+    name = arguments.name
+    if name is None and (arguments.bundle or (path / MANIFEST).is_file()):
+        with open_bundle(path) as bundle:
+            name = bundle.manifest["name"]
+    if name is None and len(found) == 1:
+        name = found[0]
+    if name is None or name not in found:
+        there = f"it has {', '.join(found)}" if found else "nothing is installed there"
+        raise Refusal(
+            NO_BUNDLE, f"{prefix} has no {name or 'single model'}: {there}; say which with --name"
+        )
+    return str(name)
+
+
+def words(result: dict[str, Any]) -> str:
+    """The result for a reader."""
+    lines = [f"{result['name']}: {result['action']}" if "action" in result else result["name"]]
+    for key in ("version", "previous", "folder"):
+        if result.get(key):
+            lines.append(f"  {key:<9} {result[key]}")
+    for entry in result.get("versions", ()):
+        marks = {result["version"]: "current", result["previous"]: "previous"}
+        mark = marks.get(entry["version"], "")
+        lines.append(f"  {entry['version']}  model {entry['model']}  {mark}".rstrip())
+    service = result.get("service")
+    if service and service["unit"]:
+        lines.append(f"  service   {service['unit']} is {service['state']}")
+        if service["state"] != "active":
+            lines.append(f"  look with journalctl --unit {service['unit']}")
+    elif service:
+        lines.append(f"  no service: {service['reason']}; start it with")
+        lines.append(f"  {service['by_hand']}")
+    return "\n".join(lines)
+
+
+def _interrupted(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main(given: list[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    arguments = arguments_of(given)
+    os.umask(0o022)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+    try:
+        result = act(arguments)
+    except Refusal as refusal:
+        print(f"Error: {' '.join(str(refusal).split())}", file=sys.stderr)
+        return refusal.code
+    except KeyboardInterrupt:
+        say("interrupted; what ran before still runs")
+        return INTERRUPTED
+    print(json.dumps(result, indent=2) if arguments.json else words(result))
+    return 0

@@ -1,0 +1,68 @@
+"""The systems that bundles are built for: package data, `targets/rpi-*.toml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from edge_deploy_runner.errors import UsageError
+from edge_deploy_runner.toml import tomllib
+
+from .wheels import WheelPlatform, parse_python, wheels_for
+
+_PREFIX = "rpi-"
+
+
+@dataclass(frozen=True)
+class SystemPackage:
+    """A module that comes from the device's own packages; `below` bounds its major version."""
+
+    module: str
+    package: str
+    below: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"module": self.module, "package": self.package, "below": self.below}
+
+
+@dataclass(frozen=True)
+class BundleTarget:
+    """One system: what it is called, its Python and machine, and what it has to bring along."""
+
+    name: str
+    system: str
+    platform: WheelPlatform
+    system_packages: tuple[SystemPackage, ...] = ()
+
+    @property
+    def glibc(self) -> str:
+        """The oldest glibc that all its wheels run with, as in "2.28"."""
+        wheels = wheels_for(self.platform)
+        return "{}.{}".format(*max(wheel.glibc for wheel in wheels))
+
+
+def target_names() -> tuple[str, ...]:
+    """The targets that there are."""
+    files = (entry.name for entry in (resources.files("edge_deploy") / "targets").iterdir())
+    return tuple(sorted(n.removesuffix(".toml") for n in files if n.startswith(_PREFIX)))
+
+
+def read_target(name: str) -> BundleTarget:
+    """A target by its name; raises `UsageError` with the list of them."""
+    if name not in target_names():
+        raise UsageError(
+            f"there is no bundle target {name!r}; use one of {', '.join(target_names())}"
+        )
+    text = (resources.files("edge_deploy") / "targets" / f"{name}.toml").read_text("utf-8")
+    record = tomllib.loads(text)
+    return BundleTarget(
+        name=name,
+        system=record["system"],
+        platform=WheelPlatform(parse_python(record["python"]), record["machine"]),
+        system_packages=tuple(
+            SystemPackage(entry["module"], entry["package"], entry.get("below"))
+            for entry in record.get("system_package", ())
+        ),
+    )

@@ -1,0 +1,101 @@
+"""`edge-deploy bundle`: one file that a device without network installs."""
+
+from __future__ import annotations
+
+import click
+
+from .options import PATH, contract_options, json_option, read_contract_options
+
+
+@click.command("bundle")
+@click.argument("model", type=PATH, metavar="MODEL")
+@click.option(
+    "--target",
+    required=True,
+    metavar="TARGET",
+    help="rpi-bookworm, rpi-trixie (64-bit), or rpi-bookworm-armv7 (32-bit).",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="PATH",
+    type=PATH,
+    help="A .tar.gz, or a folder that gets NAME-TARGET.tar.gz.",
+)
+@click.option(
+    "--name", metavar="NAME", help="What it is installed as; by default the model's name."
+)
+@click.option(
+    "--verdict",
+    metavar="FILE",
+    type=PATH,
+    help="What judge wrote with --json; one that did not pass builds no bundle (exit code 1).",
+)
+@click.option(
+    "--budget", metavar="FILE", type=PATH, help="Its memory limit is kept by the service."
+)
+@click.option(
+    "--service",
+    metavar="FILE",
+    type=PATH,
+    help="A service.toml; without one the service watches a folder for photos.",
+)
+@click.option(
+    "--wheels",
+    metavar="DIR",
+    type=PATH,
+    help="Take the packages for the device from here, not from the cache or the network.",
+)
+@contract_options
+@click.option("--force", is_flag=True, help="Replace an existing bundle.")
+@json_option
+def command(
+    *,
+    model: str,
+    target: str,
+    output: str,
+    name: str | None,
+    verdict: str | None,
+    budget: str | None,
+    service: str | None,
+    wheels: str | None,
+    preprocess: str | None,
+    labels_file: str | None,
+    background_class: bool,
+    override: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Pack MODEL with all that a Raspberry Pi needs to run it, offline.
+
+    The bundle holds the model, the runner, the runtime's packages for that system, a self-test
+    and an installer. Two builds of the same are the same, byte for byte.
+    """  # fmt: skip
+    from edge_deploy.bundling import bundle
+
+    from .rendering import emit_json, human_size, note, progress_bar, warn
+
+    preprocessing, labels = read_contract_options(preprocess, labels_file, background_class)
+    with progress_bar() as on_progress:
+        made = bundle(
+            model, target, output, name=name, verdict=verdict, budget=budget, service=service,
+            preprocessing=preprocessing, labels=labels, override=override, wheels=wheels,
+            force=force, on_progress=on_progress,
+        )  # fmt: skip
+    for text in made.warnings:
+        warn(text)
+    if as_json:
+        emit_json(made.to_json())
+        return 0
+    packages = ", ".join(f"{key} {value}" for key, value in made.manifest["packages"].items())
+    gate = "its verdict passed" if made.gated else "no verdict stands behind it (--verdict)"
+    click.echo(f"{made.path}  {human_size(made.size_bytes)}")
+    click.echo(f"  installed  {human_size(made.installed_bytes)}, as {made.name}")
+    click.echo(f"  packages   {packages}")
+    click.echo(f"  gate       {gate}")
+    note(
+        f"Next: edge-deploy install {made.path} --device ssh://USER@HOST; or copy it there, unpack "
+        "it, and run sudo python3 install.py in its folder"
+    )
+    return 0
