@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.10 python3; 
 	&& { echo $$p; break; }; done)
 JOBS ?= 2
 
-.PHONY: demo test lint golden bench docs lock clean require-python
+.PHONY: demo test lint golden bench docs lock wheels clean require-python
 
 require-python:
 	@test -n "$(PYTHON)" || { echo "edge-deploy needs Python 3.10 to 3.13; install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
@@ -39,7 +39,8 @@ lint: $(VENV)/.dev  ## Style, types, and which room may import which
 	$(BIN)/lint-imports
 
 golden: $(VENV)/.dev  ## Write the golden files again; look at the difference before you commit it
-	EDGE_DEPLOY_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/pipeline/test_json_keys.py tests/pipeline/test_profile.py
+	EDGE_DEPLOY_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/pipeline/test_json_keys.py tests/pipeline/test_profile.py \
+		tests/pipeline/test_doctor.py tests/unit/test_bundling.py tests/pipeline/test_bundle.py
 
 docs: $(VENV)/.dev  ## Write docs/cli.md again
 	$(BIN)/python -m edge_deploy.cli.reference > docs/cli.md
@@ -52,5 +53,9 @@ lock: $(VENV)/.dev  ## Resolve all versions again
 		--generate-hashes --extra $$extra --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" pyproject.toml -o requirements/$$extra.lock --quiet || exit; done
 
+wheels: $(VENV)/.dev  ## Pin the packages of bundles again: their newest versions and hashes
+	$(BIN)/python -m edge_deploy.bundles.wheel_pins > wheels.part
+	mv wheels.part edge_deploy/targets/wheels.toml
+
 clean:
-	rm -rf $(VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .cache demo-output build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

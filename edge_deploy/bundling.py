@@ -27,6 +27,7 @@ from edge_deploy_runner.interpreter import LoadedModel
 from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.output import check_free, write_bytes
 from edge_deploy_runner.progress import Progress, silent
+from edge_deploy_runner.records import FORMAT as MEASUREMENT_FORMAT
 from edge_deploy_runner.version import VERSION, package_digest, package_files
 
 from .budget import Budget, read_budget
@@ -109,11 +110,12 @@ def bundle(
     """Build a bundle of a model for a target, such as "rpi-bookworm".
 
     `output` is a file, or a folder that gets NAME-TARGET.tar.gz. `name` is by default the model's.
-    `verdict` is a file that `judge` wrote, about this very model. Of `budget` the memory limit is
-    kept by the service. `service` is a service.toml; without one the service watches a folder.
-    `preprocessing` and `labels` are put into a model that carries none, or with `override` others.
-    `wheels` is a folder of wheels for a machine without network, `site` what is taken instead of
-    the pinned packages. Two builds from the same files are the same, byte for byte.
+    `verdict` is a file that `judge` wrote, or `profile` with a budget, about this very model. Of
+    `budget` the memory limit is kept by the service. `service` is a service.toml; without one the
+    service watches a folder. `preprocessing` and `labels` are put into a model that carries none,
+    or with `override` others. `wheels` is a folder of wheels for a machine without network, `site`
+    what is taken instead of the pinned packages. Two builds from the same files are the same, byte
+    for byte.
 
     Raises `GateError` for a verdict that did not pass, `BadInputError`, `UsageError`,
     `BundleError` for wheels that are not the pinned ones, and `OutputError`.
@@ -145,7 +147,7 @@ def bundle(
     _check_same_answers(file, stored)
     packages = site or site_archive(
         target.platform, wheels=Path(wheels) if wheels is not None else None,
-        on_progress=on_progress,
+        extra=services.packages, on_progress=on_progress,
     )  # fmt: skip
     on_progress("packing", 0, 0)
     about = {
@@ -247,6 +249,8 @@ def _read_verdict(path: str | os.PathLike[str], file: ModelFile) -> dict[str, An
     """The summary of a verdict that passed; raises `GateError` for another."""
     try:
         record = json.loads(Path(path).read_text("utf-8"))
+        if record["format"] == MEASUREMENT_FORMAT:  # `profile --budget -o` keeps it in there
+            record = record["verdict"]
         if record["format"] != "edge-deploy verdict":
             raise ValueError(f"its format is {record['format']!r}")
         status, checks = record["status"], record["checks"]
@@ -258,7 +262,8 @@ def _read_verdict(path: str | os.PathLike[str], file: ModelFile) -> dict[str, An
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInputError(
-            f"{path} is no verdict ({error}); write one with `edge-deploy judge --json`"
+            f"{path} is no verdict ({error}); write one with `edge-deploy judge "
+            "--json`, or with `edge-deploy profile --budget FILE -o FILE`"
         ) from error
     if described != file.sha256:
         raise BadInputError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shlex
 import subprocess
 import sys
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,7 @@ from .ssh import SshDevice, parse_target
 
 # An SD card takes its time, and so does the self-test of a large model.
 _INSTALL_LIMIT_S = 1800.0
-_CACHE = "~/.cache/edge-deploy/bundles"
+_CACHE = ".cache/edge-deploy/bundles"
 _ERRORS: dict[int, type[EdgeDeployError]] = {
     2: UsageError, 3: BadInputError, 5: DeviceError, 6: BundleError, 7: OutputError
 }  # fmt: skip
@@ -137,14 +139,13 @@ def _install_there(
 ) -> dict[str, Any]:  # fmt: skip
     files = _installer_files(path)
     digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()[:16]
-    folder = f"{_CACHE}/installer-{digest}"
-    pushed = _push_files(device, files, folder)
+    installer = _push_installer(device, files, f"{_CACHE}/installer-{digest}")
     arguments = list(options)
     remote = None
     if not rollback:
         # By its content: an interrupted push goes on, whatever the file is called here.
         name = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
-        remote = device.push(path, f"{_CACHE}/{name}.tar.gz", on_progress)
+        remote = device.push(path, f"~/{_CACHE}/{name}.tar.gz", on_progress)
         arguments = [remote, *options]
     on_progress("rolling back" if rollback else "installing and testing on the device", 0, 0)
     become = _become_root(device, prefix)
@@ -154,7 +155,7 @@ def _install_there(
             on_progress(line.strip(), 0, 0)
 
     done = device.run(
-        [*become, "python3", pushed["install.py"], *arguments],
+        [*become, "python3", installer, *arguments],
         timeout_s=_INSTALL_LIMIT_S, on_stderr=relay,
     )  # fmt: skip
     record = _result(
@@ -165,14 +166,23 @@ def _install_there(
     return record
 
 
-def _push_files(device: SshDevice, files: dict[str, bytes], folder: str) -> dict[str, str]:
-    with tempfile.TemporaryDirectory(prefix="edge-deploy-install-") as here:
-        pushed = {}
+def _push_installer(device: SshDevice, files: dict[str, bytes], folder: str) -> str:
+    """Unpack the installer in a folder of the device's home; the path of its `install.py`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in files.items():
-            source = Path(here) / name.replace("/", "-")
-            source.write_bytes(data)
-            pushed[name] = device.push(source, f"{folder}/{name}")
-        return pushed
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    script = 'cd && mkdir -p "$1" && cd "$1" && tar -xof - && pwd'
+    done = device.run(["sh", "-c", script, "sh", folder], stdin=buffer.getvalue(), timeout_s=300)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise DeviceError(
+            f"the installer cannot be unpacked in ~/{folder} on {device.target.login}: "
+            f"{lines[-1] if lines else 'it gives no reason'}; free some space there"
+        )
+    return f"{done.stdout.decode('utf-8', 'surrogateescape').splitlines()[-1]}/install.py"
 
 
 def _become_root(device: SshDevice, prefix: str | None) -> list[str]:

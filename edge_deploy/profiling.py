@@ -126,6 +126,10 @@ def device_profile_of(device_id: str) -> DeviceProfile:
     try:
         return device_profile(device_id)
     except UsageError as error:
+        if "@" in device_id:  # as ssh itself is called
+            raise UsageError(
+                f"unknown device {device_id!r}; did you mean ssh://{device_id}?"
+            ) from None
         raise UsageError(f"{error}; or local, ssh://USER@HOST[:PORT], android[:SERIAL]") from None
 
 

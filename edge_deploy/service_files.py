@@ -21,11 +21,15 @@ _UNIT_MARGIN = 1.25
 
 @dataclass(frozen=True)
 class ServiceFiles:
-    """The texts of both files; `needs_network` is true with an MQTT sink alone."""
+    """The texts of both files; `needs_network` is true with an MQTT sink alone.
+
+    `packages` are those that the service needs beyond what inference does.
+    """
 
     config: str
     unit: str
     needs_network: bool
+    packages: tuple[str, ...]
     memory_bytes: int | None
     warnings: tuple[str, ...]
 
@@ -55,6 +59,8 @@ def make_service(
         text = _with_memory(text, peak_memory_bytes + PROCESS_BYTES)
     values = _parse(text, origin)
     config = parse_service_config(values, Path("/bundle/service.toml"), {})
+    if config.model != Path("/bundle/model", f"{name}.tflite"):
+        raise BadInputError(f"{origin}: write the model as a line model = ..., or leave it out")
     memory = config.memory_bytes
     network = any(sink.type == "mqtt" for sink in config.sinks)
     in_home = sorted(path for path in _texts(values) if re.search(r"(^|:)/(home|root)/", path))
@@ -63,7 +69,8 @@ def make_service(
         for path in in_home
     ]
     unit = _unit(name, network=network, memory_bytes=memory, reads_home=bool(in_home))
-    return ServiceFiles(text, unit, network, memory, tuple(warnings))
+    packages = ("paho-mqtt",) if network else ()
+    return ServiceFiles(text, unit, network, packages, memory, tuple(warnings))
 
 
 def template(name: str) -> str:

@@ -30,30 +30,42 @@ CHOICES: dict[WheelPlatform, tuple[str, ...]] = {
     # The last runtime with 32-bit wheels; numpy and Pillow have none and come from the system.
     WheelPlatform((3, 11), "armv7l"): ("tflite-runtime==2.14.0",),
 }
+# Pure Python, for every platform; only bundles whose service has an mqtt sink take it along.
+_ANY_PLATFORM = ("paho-mqtt==2.1.0",)
 
 
 def main() -> int:
-    """Fetch every wheel of `CHOICES` and print its pin as TOML."""
+    """Fetch every wheel of `CHOICES` and of `_ANY_PLATFORM` and print its pin as TOML."""
     print("# Written by python -m edge_deploy.wheel_pins, which also says why these versions.")
-    for platform, requirements in CHOICES.items():
+    choices: list[tuple[WheelPlatform | None, WheelPlatform, tuple[str, ...]]]
+    choices = [(platform, platform, required) for platform, required in CHOICES.items()]
+    choices.append((None, next(iter(CHOICES)), _ANY_PLATFORM))
+    for platform, fetched_for, requirements in choices:
         with tempfile.TemporaryDirectory(prefix="edge-deploy-pins-") as folder:
             for requirement in requirements:
                 try:
-                    pip_download(platform, [requirement], Path(folder))
+                    pip_download(fetched_for, [requirement], Path(folder))
                 except subprocess.CalledProcessError as error:
                     print(error.stderr, file=sys.stderr)
                     return 1
             for wheel in sorted(Path(folder).iterdir()):
-                package, version, *_ = wheel.name.split("-")
-                print(
-                    f'\n[[wheel]]\npackage = "{package.replace("_", "-")}"\n'
-                    f'version = "{version}"\n'
-                    f'python = "{platform.python_text}"\nmachine = "{platform.machine}"\n'
-                    f'file = "{wheel.name}"\n'
-                    f'sha256 = "{hashlib.sha256(wheel.read_bytes()).hexdigest()}"\n'
-                    f"size_bytes = {wheel.stat().st_size}"
-                )
+                print(_pin(wheel, platform))
     return 0
+
+
+def _pin(wheel: Path, platform: WheelPlatform | None) -> str:
+    package, version, *_ = wheel.name.split("-")
+    lines = [
+        "\n[[wheel]]",
+        f'package = "{package.replace("_", "-")}"',
+        f'version = "{version}"',
+        f'file = "{wheel.name}"',
+        f'sha256 = "{hashlib.sha256(wheel.read_bytes()).hexdigest()}"',
+        f"size_bytes = {wheel.stat().st_size}",
+    ]
+    if platform is not None:
+        lines[3:3] = [f'python = "{platform.python_text}"', f'machine = "{platform.machine}"']
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

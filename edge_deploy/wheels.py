@@ -58,11 +58,11 @@ class WheelPlatform:
 
 @dataclass(frozen=True)
 class PinnedWheel:
-    """One wheel, known by its sha256."""
+    """One wheel, known by its sha256; without a platform it is pure Python and runs on all."""
 
     package: str
     version: str
-    platform: WheelPlatform
+    platform: WheelPlatform | None
     file: str
     sha256: str
     size_bytes: int
@@ -97,7 +97,11 @@ def pinned_wheels() -> tuple[PinnedWheel, ...]:
         PinnedWheel(
             package=entry["package"],
             version=entry["version"],
-            platform=WheelPlatform(parse_python(entry["python"]), entry["machine"]),
+            platform=(
+                WheelPlatform(parse_python(entry["python"]), entry["machine"])
+                if "machine" in entry
+                else None
+            ),
             file=entry["file"],
             sha256=entry["sha256"],
             size_bytes=entry["size_bytes"],
@@ -112,25 +116,34 @@ def parse_python(text: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def wheels_for(platform: WheelPlatform) -> tuple[PinnedWheel, ...]:
-    """The pins for a platform; raises `BadInputError` with those that there are."""
+def wheels_for(platform: WheelPlatform, extra: Sequence[str] = ()) -> tuple[PinnedWheel, ...]:
+    """The pins for a platform, and those of extra packages that are pure Python.
+
+    Raises `BadInputError` with the platforms that there are.
+    """
     found = tuple(wheel for wheel in pinned_wheels() if wheel.platform == platform)
     if not found:
-        known = ", ".join(str(p) for p in sorted({wheel.platform for wheel in pinned_wheels()}))
+        platforms = {wheel.platform for wheel in pinned_wheels() if wheel.platform is not None}
+        known = ", ".join(str(p) for p in sorted(platforms))
         raise BadInputError(f"there are no wheels for {platform}; there are for {known}")
-    return found
+    pure = {wheel.package: wheel for wheel in pinned_wheels() if wheel.platform is None}
+    return found + tuple(pure[package] for package in extra)
 
 
 def site_archive(
-    platform: WheelPlatform, *, wheels: Path | None = None, on_progress: Progress = silent
+    platform: WheelPlatform,
+    *,
+    wheels: Path | None = None,
+    extra: Sequence[str] = (),
+    on_progress: Progress = silent,
 ) -> SiteArchive:
     """The archive for a platform, from the user's cache or made now.
 
-    `wheels` names a folder with the pinned files, for a machine without network. Raises
-    `BadInputError` where wheels can neither be found nor fetched, and `BundleError` for one whose
-    sha256 is not the pinned one.
+    `extra` names packages beyond those that inference needs, such as "paho-mqtt". `wheels` names a
+    folder with the pinned files, for a machine without network. Raises `BadInputError` where wheels
+    can neither be found nor fetched, and `BundleError` for one whose sha256 is not the pinned one.
     """
-    pins = wheels_for(platform)
+    pins = wheels_for(platform, extra)
     cache = check_folder(_cache())
     path = cache / f"site-{platform.machine}-{platform.python_text}-{_key(pins)}.tar.gz"
     known = _cached(path)

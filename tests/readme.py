@@ -47,7 +47,8 @@ def run_example(language: str, text: str, folder: Path) -> subprocess.CompletedP
     )
 
 
-def _tidy(output: str) -> str:
+def tidy(output: str) -> str:
+    """Output as the README shows it: no blanks at the ends of lines, none above 110 columns."""
     lines = [line.rstrip() for line in output.strip().splitlines()]
     return "\n".join(line if len(line) <= 110 else line[:107] + "..." for line in lines)
 
@@ -66,13 +67,13 @@ def main() -> None:
                 sys.exit(f"{body}\nended with {result.returncode}: {result.stderr}")
             if language == "python":
                 return match.group(0)
-            return f"```console\n{body.splitlines()[0]}\n{_tidy(result.stdout)}\n```\n"
+            return f"```console\n{body.splitlines()[0]}\n{tidy(result.stdout)}\n```\n"
 
         text = _BLOCK.sub(fresh, text)
         demo = run_example("console", "$ edge-deploy demo -o demo-output", folder)
         if demo.returncode != 0:
             sys.exit(f"the demo ended with {demo.returncode}: {demo.stderr}")
-        text = _DEMO.sub(lambda m: f"{m.group(1)}{_tidy(demo.stdout)}\n{m.group(2)}", text)
+        text = _DEMO.sub(lambda m: f"{m.group(1)}{tidy(demo.stdout)}\n{m.group(2)}", text)
     README.write_text(text, "utf-8")
 
 

@@ -12,16 +12,16 @@ from .options import PATH, contract_options, json_option, read_contract_options
 @click.option(
     "--target",
     required=True,
-    metavar="TARGET",
-    help="rpi-bookworm, rpi-trixie (64-bit), or rpi-bookworm-armv7 (32-bit).",
+    metavar="rpi-bookworm|rpi-trixie|rpi-bookworm-armv7",
+    help="The Raspberry Pi OS of the device; armv7 is its 32-bit edition.",
 )
 @click.option(
     "-o",
     "--output",
-    required=True,
+    default=".",
     metavar="PATH",
     type=PATH,
-    help="A .tar.gz, or a folder that gets NAME-TARGET.tar.gz.",
+    help="A folder, or the .tar.gz itself; by default NAME-TARGET.tar.gz in this folder.",
 )
 @click.option(
     "--name", metavar="NAME", help="What it is installed as; by default the model's name."
@@ -30,7 +30,8 @@ from .options import PATH, contract_options, json_option, read_contract_options
     "--verdict",
     metavar="FILE",
     type=PATH,
-    help="What judge wrote with --json; one that did not pass builds no bundle (exit code 1).",
+    help="What profile --budget -o or judge --json wrote; a verdict that did not pass builds no "
+    "bundle (exit code 1).",
 )
 @click.option(
     "--budget", metavar="FILE", type=PATH, help="Its memory limit is kept by the service."
@@ -39,7 +40,8 @@ from .options import PATH, contract_options, json_option, read_contract_options
     "--service",
     metavar="FILE",
     type=PATH,
-    help="A service.toml; without one the service watches a folder for photos.",
+    help="A service.toml (camera, events, sinks); without one the service watches a folder for "
+    "photos. It can be changed on the device later.",
 )
 @click.option(
     "--wheels",
@@ -97,5 +99,9 @@ def command(
     note(
         f"Next: edge-deploy install {made.path} --device ssh://USER@HOST; or copy it there, unpack "
         "it, and run sudo python3 install.py in its folder"
+    )
+    note(
+        f"Later, on the device: edit /opt/edge-deploy/{made.name}/service.toml (a camera, say), "
+        f"then sudo systemctl reload edge-deploy-{made.name}"
     )
     return 0

@@ -49,8 +49,6 @@ def read_contract_options(
     preprocess: str | None, labels_file: str | None, background_class: bool
 ) -> tuple[Any, tuple[str, ...] | None]:
     """The preprocessing and labels that the options name, `None` for what they leave open."""
-    from dataclasses import replace
-
     from edge_deploy_runner.contract import read_labels, read_preprocessing
     from edge_deploy_runner.errors import UsageError
 
@@ -58,5 +56,5 @@ def read_contract_options(
     if background_class:
         if contract is None:
             raise UsageError("--background-class goes with --preprocess; name the preset as well")
-        contract = replace(contract, background_class=True)
+        contract = contract._replace(background_class=True)
     return contract, read_labels(labels_file) if labels_file else None

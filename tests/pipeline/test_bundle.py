@@ -23,7 +23,7 @@ from small_bundle import HERE, answers, small_bundle, small_site, unpacked
 from small_models_photo import write_model
 from sshd import Sshd, sshd_server  # noqa: F401 - a fixture
 
-from edge_deploy.bundle_targets import BundleTarget
+from edge_deploy.bundle_targets import BundleTarget, target_names
 from edge_deploy.bundling import bundle
 from edge_deploy.installing import install
 from edge_deploy.reproducible_tar import Entry, write_tar_gz
@@ -243,6 +243,55 @@ def test_the_pruned_packages_are_enough(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():
         assert json.loads(line)["top"], line
+
+
+def test_an_mqtt_sink_finds_paho_in_the_bundle(tmp_path: Path) -> None:
+    """With nothing on the path but what the bundle brings; the sink itself opens it."""
+    here = HERE.platform
+    service = tmp_path / "mine.toml"
+    service.write_text(
+        'source = "watch:@STATE@/incoming"\n'
+        '[[sink]]\ntype = "mqtt"\nhost = "127.0.0.1"\nport = 9\ntopic = "doors"\n'
+    )
+    try:
+        made = bundle(write_model(tmp_path), HERE, tmp_path, name="colors", service=service)
+    except BadInputError as error:
+        skip_or_fail("network", f"{here}: {error}")
+    version = made.manifest["packages"]["paho-mqtt"]
+    assert made.manifest["service"]["private_network"] is False
+    folder = unpacked(made, tmp_path / "u")
+    script = (
+        f"import sys; sys.path[:0] = [{str(folder / 'runner')!r}, {str(folder / 'site')!r}]\n"
+        "from edge_deploy_runner.sinks.mqtt import Broker, MqttSink\n"
+        "sink = MqttSink(print, Broker('127.0.0.1', 'doors', 9))\n"
+        "sink.open(); sink.close()\n"
+        "import paho.mqtt; print(paho.mqtt.__file__, paho.mqtt.__version__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{folder}/site/paho/mqtt/__init__.py {version}"
+    licences = [name for name in made.manifest["files"] if "paho" in name and "LICENSE" in name]
+    assert licences
+
+
+def test_bundles_are_written_here_by_default(digits_models: Path, tmp_path: Path) -> None:
+    model = digits_models / "digits_mobilenet_v2_int8.tflite"
+    done = edge_deploy("bundle", model, "--target", "rpi-bookworm", cwd=tmp_path)
+    if done.returncode == 3 and "pip could not fetch" in done.stderr:
+        skip_or_fail("network", done.stderr)
+    assert done.returncode == 0, done.stderr
+    (made,) = tmp_path.iterdir()
+    assert made.name == "digits_mobilenet_v2_int8-rpi-bookworm.tar.gz"
+    assert done.stdout.startswith(f"{made.name}  ")
+
+
+def test_the_help_names_every_target() -> None:
+    lines = edge_deploy("bundle", "--help").stdout.splitlines()
+    (line,) = [line for line in lines if line.strip().startswith("--target ")]
+    assert sorted(line.split()[1].split("|")) == sorted(target_names())
+    assert max(map(len, lines)) <= 80
 
 
 def test_local_is_this_machine(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from golden_keys import check_golden
 from small_bundle import HERE, small_bundle, small_site, unpacked
 from small_models_photo import COLOR_LABELS, color_classifier, write_model, write_photo
 
+from edge_deploy import bundling
 from edge_deploy.bundle_files.installer.bundle_reading import check_bundle
 from edge_deploy.bundle_targets import BundleTarget
 from edge_deploy.bundling import Bundle, GateError, bundle
-from edge_deploy.wheels import WheelPlatform
+from edge_deploy.wheels import SiteArchive, WheelPlatform
 
 ARMV7 = BundleTarget("armv7", "a 32-bit system", WheelPlatform((3, 11), "armv7l"))
 
@@ -102,6 +102,17 @@ def test_a_passing_verdict(tmp_path: Path) -> None:
     assert made.manifest["verdict"]["checks"] == ["size pass", "latency_p90 pass"]
 
 
+def test_the_verdict_in_a_measurement(tmp_path: Path) -> None:
+    sha256 = ModelFile.open(write_model(tmp_path)).sha256
+    verdict = json.loads(write_verdict(tmp_path, sha256).read_text())
+    path = tmp_path / "measurement.json"
+    path.write_text(json.dumps({"format": "edge-deploy measurement", "verdict": verdict}))
+    assert small_bundle(tmp_path, verdict=path).gated
+    path.write_text(json.dumps({"format": "edge-deploy measurement"}))
+    with pytest.raises(BadInputError, match="no verdict"):
+        small_bundle(tmp_path, verdict=path)
+
+
 @pytest.mark.parametrize("status", ["fail", "inconclusive", "unmeasured"])
 def test_another_verdict_builds_nothing(tmp_path: Path, status: str) -> None:
     sha256 = ModelFile.open(write_model(tmp_path)).sha256
@@ -139,7 +150,7 @@ def test_a_contract_and_labels_are_put_into_the_model(tmp_path: Path) -> None:
 
 
 def test_another_contract_needs_override(tmp_path: Path) -> None:
-    other = replace(PRESETS["mobilenet"], resize="box")
+    other = PRESETS["mobilenet"]._replace(resize="box")
     with pytest.raises(BadInputError, match="--override"):
         small_bundle(tmp_path, preprocessing=other)
     made = small_bundle(tmp_path, preprocessing=other, override=True)
@@ -171,6 +182,7 @@ def test_the_service_by_default_watches_a_folder(tmp_path: Path) -> None:
     config, unit = texts(small_bundle(tmp_path), tmp_path / "u")
     assert config["model"] == "model/colors.tflite"
     assert config["source"] == "watch:@STATE@/incoming"
+    assert " serve --config @FOLDER@/service.toml\n" in unit  # not of any one version
     for line in ("Type=notify", "ProtectSystem=strict", "PrivateNetwork=yes", "ProtectHome=yes",
                  "StateDirectory=edge-deploy/colors",
                  "LogsDirectory=edge-deploy/colors", "NoNewPrivileges=yes", "PrivateTmp=yes",
@@ -212,6 +224,27 @@ def test_the_users_model_line_is_replaced(tmp_path: Path) -> None:
     service = _service(tmp_path, 'model = "../elsewhere/x.tflite"')
     config, _ = texts(small_bundle(tmp_path, service=service), tmp_path / "u")
     assert config["model"] == "model/colors.tflite"
+
+
+def test_an_mqtt_sink_brings_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    asked: list[tuple[str, ...]] = []
+
+    def note(_platform: WheelPlatform, *, extra: tuple[str, ...], **_: object) -> SiteArchive:
+        asked.append(extra)
+        return small_site(tmp_path)
+
+    monkeypatch.setattr(bundling, "site_archive", note)
+    mqtt = _service(tmp_path, '[[sink]]\ntype = "mqtt"\nhost = "broker"\ntopic = "t"')
+    small_bundle(tmp_path, site=None, service=mqtt)
+    small_bundle(tmp_path, site=None)
+    assert asked == [("paho-mqtt",), ()]
+
+
+def test_a_model_line_that_cannot_be_replaced(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="write the model as a line"):
+        small_bundle(tmp_path, service=_service(tmp_path, '"model" = "x.tflite"'))
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_the_table_of_wheels_is_that_of_the_pins() -> None:
     pinned = {
         (pin.platform.machine, pin.platform.python, pin.package, pin.version)
         for pin in pinned_wheels()
-        if pin.package in ("ai-edge-litert", "tflite-runtime")
+        if pin.platform and pin.package in ("ai-edge-litert", "tflite-runtime")
     }
     table = {
         (machine, python, wheels.package, wheels.version)

@@ -103,8 +103,38 @@ def test_an_unknown_platform_lists_the_known_ones() -> None:
 def test_pins_are_whole() -> None:
     for wheel in pinned_wheels():
         assert len(wheel.sha256) == 64
-        assert wheel.size_bytes > 1_000_000
+        assert wheel.size_bytes > (1_000_000 if wheel.platform else 10_000)
         assert wheel.file.endswith(".whl")
+
+
+def test_paho_mqtt_runs_on_every_platform() -> None:
+    for name in target_names():
+        platform = read_target(name).platform
+        pins = wheels_for(platform, extra=("paho-mqtt",))
+        assert pins[:-1] == wheels_for(platform)
+        assert pins[-1].package == "paho-mqtt"
+        assert pins[-1].file.endswith("-py3-none-any.whl")
+
+
+def test_an_extra_package_is_an_archive_of_its_own(
+    pinned: PinnedWheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = "paho_mqtt-2.1.0-py3-none-any.whl"
+    data = make_wheel({"paho/mqtt/client.py": b"", "paho/mqtt/tests/test_x.py": b""})
+    digest = hashlib.sha256(data).hexdigest()
+    extra = PinnedWheel("paho-mqtt", "2.1.0", None, file, digest, len(data))
+    monkeypatch.setattr(wheels, "pinned_wheels", lambda: (pinned, extra))
+    folder = tmp_path / "wheels"
+    plain = site_archive(PLATFORM, wheels=folder)
+    with pytest.raises(BadInputError, match=f"no readable {file}"):
+        site_archive(PLATFORM, wheels=folder, extra=("paho-mqtt",))
+    (folder / file).write_bytes(data)
+    both = site_archive(PLATFORM, wheels=folder, extra=("paho-mqtt",))
+    assert both.packages == {"numpy": "1.26.4", "paho-mqtt": "2.1.0"}
+    assert both.path != plain.path
+    with tarfile.open(both.path) as archive:
+        assert "paho/mqtt/client.py" in archive.getnames()
+    assert site_archive(PLATFORM) == plain  # from the cache, as before
 
 
 def test_tests_and_headers_go_and_licences_stay(pinned: PinnedWheel) -> None:

@@ -73,7 +73,7 @@ def act(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _installed_name(arguments: argparse.Namespace, path: Path, prefix: Path) -> str:
     """Which installed model is meant: by --name, by the bundle, or as the only one."""
-    found = sorted(p.name for p in prefix.iterdir()) if prefix.is_dir() else []
+    found = sorted(p.parent.name for p in prefix.glob("*/versions"))
     name = arguments.name
     if name is None and (arguments.bundle or (path / MANIFEST).is_file()):
         with open_bundle(path) as bundle:
@@ -98,15 +98,31 @@ def words(result: dict[str, Any]) -> str:
         marks = {result["version"]: "current", result["previous"]: "previous"}
         mark = marks.get(entry["version"], "")
         lines.append(f"  {entry['version']}  model {entry['model']}  {mark}".rstrip())
+    lines += _config_words(result)
     service = result.get("service")
     if service and service["unit"]:
-        lines.append(f"  service   {service['unit']} is {service['state']}")
+        idle = ", not restarted" if result.get("config_problem") else ""
+        lines.append(f"  service   {service['unit']} is {service['state']}{idle}")
         if service["state"] != "active":
             lines.append(f"  look with journalctl --unit {service['unit']}")
     elif service:
         lines.append(f"  no service: {service['reason']}; start it with")
         lines.append(f"  {service['by_hand']}")
     return "\n".join(lines)
+
+
+def _config_words(result: dict[str, Any]) -> list[str]:
+    outcome, file = result.get("config"), f"{result.get('folder')}/service.toml"
+    if outcome is None:
+        return []
+    if result["action"] == "uninstalled":
+        return [f"  config    {file} stays, as you changed it; the next install uses it"]
+    lines = [f"  config    {file}" + (" (yours to change)" if outcome != "kept" else "")]
+    if outcome == "kept":
+        lines[0] += f", as you changed it; this version's own is {file}.new"
+    if result["config_problem"]:
+        lines.append(f"  Warning: {result['config_problem']}")
+    return lines
 
 
 def _interrupted(_number: int, _frame: object) -> None:

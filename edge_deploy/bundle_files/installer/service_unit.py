@@ -51,10 +51,13 @@ def render_unit(place: Place, template: str) -> str:
     return template
 
 
-def start_service(place: Place, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Install and start the unit where root may and systemd runs; else say how to go on."""
+def start_service(place: Place, manifest: dict[str, Any], startable: bool) -> dict[str, Any]:
+    """Install and start the unit where root may and systemd runs; else say how to go on.
+
+    One that is not `startable` runs on, if it does, with what it has in memory.
+    """
     folder = place.folder / "current"
-    by_hand = f"{folder}/bin/edge-deploy-runner serve --config {folder}/service.toml"
+    by_hand = f"{folder}/bin/edge-deploy-runner serve --config {place.folder}/service.toml"
     if os.geteuid() != 0 or not has_systemd():
         why = "systemd does not run here" if os.geteuid() == 0 else "only root may install services"
         if os.geteuid() != 0:
@@ -67,10 +70,13 @@ def start_service(place: Place, manifest: dict[str, Any]) -> dict[str, Any]:
     part = UNIT_FOLDER / f".{unit}.part"
     part.write_text(render_unit(place, text), "utf-8")
     part.replace(UNIT_FOLDER / unit)
-    say(f"starting {unit}")
     failed = _systemctl("daemon-reload") or _systemctl("enable", unit)
-    failed = failed or _systemctl("restart", "--no-block", unit)
-    state = failed or _settled(unit)
+    if startable:
+        say(f"starting {unit}")
+        failed = failed or _systemctl("restart", "--no-block", unit)
+        state = failed or _settled(unit)
+    else:
+        state = failed or _is_active(unit)
     return {"unit": unit, "state": state, "reason": None, "by_hand": by_hand}
 
 
@@ -98,12 +104,15 @@ def _settled(unit: str) -> str:
     deadline = time.monotonic() + SERVICE_SECONDS
     state = "unknown"
     while time.monotonic() < deadline:
-        done = subprocess.run(
-            ["systemctl", "is-active", unit], capture_output=True, text=True, check=False,
-            timeout=60,
-        )  # fmt: skip
-        state = done.stdout.strip()
+        state = _is_active(unit)
         if state in ("active", "failed"):
             break
         time.sleep(0.3)
     return state
+
+
+def _is_active(unit: str) -> str:
+    done = subprocess.run(
+        ["systemctl", "is-active", unit], capture_output=True, text=True, check=False, timeout=60
+    )
+    return done.stdout.strip()

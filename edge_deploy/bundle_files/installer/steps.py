@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from . import configuration
 from .bundle_reading import MANIFEST, MANIFEST_SUM, Bundle, open_bundle, read_manifest, take
+from .configuration import Configuration
 from .device_checks import check_device, check_space, disk_full, needed_bytes
 from .place import PARTIAL, Place, sync_folder, writing
 from .refusal import DAMAGED, NO_BUNDLE, Refusal, say
 from .selftest_process import selftest
-from .service_unit import data_folders, remove_service, start_service
+from .service_unit import remove_service, start_service
 
 
 def install(path: Path, prefix: Path, with_service: bool) -> dict[str, Any]:
@@ -30,16 +32,22 @@ def install(path: Path, prefix: Path, with_service: bool) -> dict[str, Any]:
             place.clear()
             current = place.linked("current")
             if current and current.endswith(manifest["id"]) and is_whole(place, current, manifest):
+                # Also after a power cut that came before the configuration was put in its place.
+                configured = Configuration(place, place.versions / current).put()
                 result: dict[str, Any] = {"action": "already installed", "selftest": None}
             else:
                 check_space(manifest, place.folder)
-                result = {"action": "installed", "selftest": _put(bundle, place)}
-            result |= {"folder": str(place.folder), **_state(place)}
-            result["service"] = start_service(place, manifest) if with_service else None
+                found, configured = _put(bundle, place)
+                result = {"action": "installed", "selftest": found}
+            result |= {"folder": str(place.folder), **_state(place), **configured}
+            startable = configured["config_problem"] is None
+            service = start_service(place, manifest, startable) if with_service else None
+            result["service"] = service
     return {"name": manifest["name"], "target": manifest["target"]["name"], **result}
 
 
-def _put(bundle: Bundle, place: Place) -> dict[str, Any]:
+def _put(bundle: Bundle, place: Place) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Copy and test a version and switch to it: the self-test's report and the configuration's."""
     manifest = bundle.manifest
     version = place.next_name(manifest["id"])
     partial = place.versions / f"{PARTIAL}{version}"
@@ -54,6 +62,7 @@ def _put(bundle: Bundle, place: Place) -> dict[str, Any]:
         found = selftest(partial)
         # The packages were compiled as far as they are used; the service may not write there.
         compileall.compile_dir(str(partial / "runner"), quiet=2)
+        config = Configuration(place, partial)
         os.sync()
         partial.rename(place.versions / version)
     except OSError as error:
@@ -69,8 +78,9 @@ def _put(bundle: Bundle, place: Place) -> dict[str, Any]:
     if old:
         place.point("previous", old)
     place.point("current", version)
+    configured = config.put()
     place.prune()
-    return found
+    return found, configured
 
 
 def write_files(bundle: Bundle, place: Place, partial: Path) -> None:
@@ -90,18 +100,11 @@ def write_files(bundle: Bundle, place: Place, partial: Path) -> None:
     take(bundle, write)
     for name, data in bundle.raw.items():
         (partial / name).write_bytes(data)
-    config = partial / "service.toml"
-    if config.is_file():
-        state, logs = data_folders(place)
-        text = config.read_text("utf-8").replace("@STATE@", state).replace("@LOGS@", logs)
-        config.write_text(text, "utf-8")
 
 
 def is_whole(place: Place, version: str, manifest: dict[str, Any]) -> bool:
     """Whether an installed version still has every byte of its bundle."""
     for name, record in manifest["files"].items():
-        if name == "service.toml":  # folders were filled in
-            continue
         try:
             data = (place.versions / version / name).read_bytes()
         except OSError:
@@ -118,30 +121,37 @@ def rollback(place: Place, with_service: bool) -> dict[str, Any]:
         target, current = place.other(), place.linked("current")
         if target is None:
             raise Refusal(NO_BUNDLE, f"{place.folder} has no other version to go back to")
+        config = Configuration(place, place.versions / target)
         if current:
             place.point("previous", current)
         place.point("current", target)
+        configured = config.put()
         manifest = installed_manifest(place, target)
-        service = start_service(place, manifest) if with_service else None
+        startable = configured["config_problem"] is None
+        service = start_service(place, manifest, startable) if with_service else None
         return {
             "name": place.folder.name, "action": "rolled back", "folder": str(place.folder),
-            **_state(place), "service": service,
+            **_state(place), **configured, "service": service,
         }  # fmt: skip
 
 
 def uninstall(place: Place) -> dict[str, Any]:
-    """Remove the service and every version; its state and logs stay."""
+    """Remove the service and every version; state, logs and an edited configuration stay."""
     with writing(place.folder), place.locked():
         remove_service(place)
         for link in ("current", "previous"):
             (place.folder / link).unlink(missing_ok=True)
         place.prune()
         place.clear()
+        kept = configuration.remove(place)
         (place.folder / ".lock").unlink(missing_ok=True)
         for folder in (place.versions, place.folder):
             with contextlib.suppress(OSError):  # what is not ours, and a user's state and logs
                 folder.rmdir()
-    return {"name": place.folder.name, "action": "uninstalled", "folder": str(place.folder)}
+    return {
+        "name": place.folder.name, "action": "uninstalled", "folder": str(place.folder),
+        "config": kept,
+    }  # fmt: skip
 
 
 def versions(place: Place) -> dict[str, Any]:
