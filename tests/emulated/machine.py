@@ -115,7 +115,7 @@ class Machine:
             *("-serial", f"file:{self.console}"),
             *("-netdev", network, "-device", "virtio-net-pci,netdev=n0,romfile="),
             *("-drive", drive, "-device", "virtio-blk-pci,drive=d0,romfile="),
-            *("-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off", *self.extra),
+            *("-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off"),
         ]
 
     def start(self) -> None:
