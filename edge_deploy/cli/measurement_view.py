@@ -67,7 +67,8 @@ def show_measurement(measurement: Measurement) -> None:
         table.add_row(name, escape(value), evidence)
 
     row("model", f"{measurement.model.name}  (sha256 {measurement.model.sha256[:12]})")
-    row("device", f"{_place(device)}  {where}".rstrip())
+    emulator = f"emulated by {device['emulator']}" if device.get("emulator") else ""
+    row("device", f"{_place(device)}  {', '.join(filter(None, (where, emulator)))}".rstrip())
     origin = measurement.runtime.get("origin")
     brought = ", which edge-deploy brought there," if origin == "pushed" else ","
     row(

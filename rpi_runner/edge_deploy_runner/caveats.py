@@ -89,7 +89,11 @@ def warnings_of(result: Measurement, integer: bool = False) -> tuple[str, ...]:
             "on slower kernels, so a float model may be faster"
         )
     if result.evidence == "simulated":
-        found.append("this machine is emulated: the latencies are not a real device's")
+        emulator = result.device.get("emulator")
+        found.append(
+            f"this machine is emulated{f' by {emulator}' if emulator else ''}: the latencies are "
+            "not a real device's"
+        )
     if result.sustained is not None:
         slowdown = result.sustained.slowdown().value
         if slowdown > 1 + HIGH_VARIATION:

@@ -68,3 +68,10 @@ def shown_device(capsys: pytest.CaptureFixture[str], device: dict[str, str]) -> 
 def test_a_runtime_that_we_brought_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     runtime = {"name": "ai_edge_litert", "version": "2.3.0", "origin": "pushed"}
     assert "which edge-deploy brought there" in shown(capsys, runtime=runtime)
+
+
+def test_an_emulator_is_named_beside_the_device(capsys: pytest.CaptureFixture[str]) -> None:
+    device = {"id": "ssh", "target": "ssh://pi@pi", "emulator": "QEMU's virt board"}
+    assert "ssh://pi@pi  , emulated by QEMU's virt board" not in shown(capsys, device=device)
+    device["cpu_model"] = "Cortex-A53"
+    assert "Cortex-A53, emulated by QEMU's virt board" in shown(capsys, device=device)
