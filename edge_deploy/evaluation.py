@@ -198,7 +198,7 @@ def _reference_scores(
     # Late, and by name: the converters are only asked where a source must be run.
     converters = import_module("edge_deploy_converters.reference")
     run_source: Callable[..., NDArray[np.float32]] = converters.run_source
-    spec = replace(classifier.input, dtype="float32")
+    spec = classifier.input._replace(dtype="float32")
     samples: list[Sample] = []
 
     def tensors() -> Iterator[NDArray[Any]]:

@@ -6,7 +6,6 @@ The photo is cut into four quarters; each has one anchor, and scores its mean co
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from flatbuffers import flexbuffers
 from small_models import Builder
 from small_models_photo import COLOR_LABELS, with_files
 
-STRETCHED = replace(PRESETS["0-1"], crop="none", resize="box")
+STRETCHED = PRESETS["0-1"]._replace(crop="none", resize="box")
 SIDE = 16
 Y_SCALE, X_SCALE, H_SCALE, W_SCALE = 10.0, 10.0, 5.0, 5.0
 # Centre y, centre x, height, width of the anchors: the quarters, row by row.

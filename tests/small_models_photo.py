@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -297,4 +296,4 @@ def write_photo(folder: Path, color: str, name: str = "", size: tuple[int, int] 
 
 def grey_contract() -> Preprocessing:
     """The mobilenet contract for one channel."""
-    return replace(MOBILENET, color_order="GRAY")
+    return MOBILENET._replace(color_order="GRAY")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +113,7 @@ def _checked(model: ModelFile, contract: Contract, warnings: list[str]) -> Contr
     wanted = contract.preprocessing
     photo = len(model.inputs) == 1 and len(model.inputs[0].shape) == 4
     if wanted is None and not photo:
-        return replace(contract, labels=labels)
+        return contract._replace(labels=labels)
     if wanted is None:
         warnings.append(
             "no preprocessing contract: evaluate, run and bundle will need --preprocess"
@@ -132,4 +132,4 @@ def _checked(model: ModelFile, contract: Contract, warnings: list[str]) -> Contr
             + " and ".join(str(list(tensor.shape)) for tensor in model.inputs)
             + ": leave --preprocess out"
         )
-    return replace(contract, labels=labels)
+    return contract._replace(labels=labels)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from .errors import EdgeDeployError
-from .version import VERSION
 
 # name: one line for the list of commands; each is a module in `commands`
 COMMANDS = {
@@ -25,27 +24,20 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (`sys.argv` by default) and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(
-        prog="edge-deploy-runner",
-        description="Run TFLite models on this device, with no network.",
-        epilog="commands:\n" + "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items()),
-        formatter_class=_overview,
-    )
-    parser.add_argument("--version", action="version", version=f"edge-deploy-runner {VERSION}")
-    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS)
-    parser.add_argument("rest", metavar="...", nargs=argparse.REMAINDER)
-    if not given:
-        parser.print_help(sys.stderr)
-        return 2
     try:
-        chosen = parser.parse_args(given)
-        name = chosen.command
+        if not given:
+            _overview_parser().print_help(sys.stderr)
+            return 2
+        name, *rest = given
+        if name not in COMMANDS:  # --help, --version or a mistake; else spare the start a parser
+            chosen = _overview_parser().parse_args(given)
+            name, rest = chosen.command, chosen.rest
         module = import_module(f".commands.{name}", __package__)
         command = argparse.ArgumentParser(
             prog=f"edge-deploy-runner {name}", description=module.__doc__, formatter_class=_help
         )
         module.add_arguments(command)
-        return int(module.main(command.parse_args(chosen.rest)))
+        return int(module.main(command.parse_args(rest)))
     except SystemExit as stop:  # argparse ends the program itself
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
@@ -64,6 +56,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("This is a bug in edge-deploy; please report it with the lines above.",
               file=sys.stderr)  # fmt: skip
         return 70
+
+
+def _overview_parser() -> argparse.ArgumentParser:
+    """The parser of all that comes before a command's own arguments."""
+    from .version import VERSION
+
+    parser = argparse.ArgumentParser(
+        prog="edge-deploy-runner",
+        description="Run TFLite models on this device, with no network.",
+        epilog="commands:\n" + "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items()),
+        formatter_class=_overview,
+    )
+    parser.add_argument("--version", action="version", version=f"edge-deploy-runner {VERSION}")
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS)
+    parser.add_argument("rest", metavar="...", nargs=argparse.REMAINDER)
+    return parser
 
 
 def _columns() -> int:

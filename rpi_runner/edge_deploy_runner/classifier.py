@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -25,17 +24,15 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """One class with its score, a fraction from 0 to 1 for models that end in a softmax."""
 
     label: str
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's method, which nobody needs here
     score: float
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The best classes, best first, and what the steps took in milliseconds."""
 
     top: tuple[Score, ...]

@@ -4,14 +4,13 @@ It travels inside the `.tflite` as JSON (metadata entry `EDGE_DEPLOY_CONTRACT`),
 standard metadata where that can say the same thing truthfully.
 """
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: a NamedTuple would compile each text again.
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import BadInputError, DamagedModelError, UsageError
 from .flatbuffer import Table
@@ -26,28 +25,56 @@ _FORMAT_VERSION = 1
 _BACKGROUND_NAMES = ("background", "???", "dummy", "unknown", "none", "nothing", "other")
 
 
-@dataclass(frozen=True)
-class Preprocessing:
+class _PreprocessingFields(NamedTuple):
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    color_order: str
+    resize: str
+    crop: str
+    crop_fraction: float
+    exif_transpose: bool
+    layout: str
+    background_class: bool
+    source: str
+
+
+class Preprocessing(_PreprocessingFields):
     """What happens to a photo before the model sees it: x = (pixel - mean) / std.
 
     `pixel` is 0-255; `mean` and `std` hold one value, or one a channel in `color_order`.
     `crop="center"` takes the largest centred part with the input's aspect ratio, times
     `crop_fraction`; `crop="none"` stretches the whole photo. `background_class` says that the
     model's class 0 means "none of these" and that the label file leaves it out or names it first.
+    Raises `BadInputError` for values that make no sense, as `_replace` does.
     """
 
-    mean: tuple[float, ...] = (127.5,)
-    std: tuple[float, ...] = (127.5,)
-    color_order: str = "RGB"
-    resize: str = "bilinear"
-    crop: str = "center"
-    crop_fraction: float = 1.0
-    exif_transpose: bool = True
-    layout: str = "NHWC"
-    background_class: bool = False
-    source: str = "user"
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
+    def __new__(
+        cls,
+        mean: tuple[float, ...] = (127.5,),
+        std: tuple[float, ...] = (127.5,),
+        color_order: str = "RGB",
+        resize: str = "bilinear",
+        crop: str = "center",
+        crop_fraction: float = 1.0,
+        exif_transpose: bool = True,
+        layout: str = "NHWC",
+        background_class: bool = False,
+        source: str = "user",
+    ) -> "Preprocessing":
+        made = super().__new__(
+            cls, mean, std, color_order, resize, crop, crop_fraction, exif_transpose, layout,
+            background_class, source,
+        )  # fmt: skip
+        made._check()
+        return made
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> "Preprocessing":  # type: ignore[override]
+        return cls(*iterable)  # `_replace` comes here, and is to be checked as well
+
+    def _check(self) -> None:
         for key, choices in (
             ("resize", RESIZE_METHODS),
             ("crop", CROPS),
@@ -98,7 +125,7 @@ class Preprocessing:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, in a fixed order."""
-        record = asdict(self)
+        record = self._asdict()
         record["mean"], record["std"] = list(self.mean), list(self.std)
         return record
 
@@ -116,8 +143,7 @@ PRESETS: dict[str, Preprocessing] = {
 }
 
 
-@dataclass(frozen=True)
-class Contract:
+class Contract(NamedTuple):
     """What travels with a model: its preprocessing and the names of its classes."""
 
     preprocessing: Preprocessing | None = None
@@ -143,7 +169,7 @@ def preprocessing_from_mapping(values: dict[str, Any], origin: str) -> Preproces
     base = Preprocessing(source=origin)
     if "preset" in values:
         base = preset(str(values.pop("preset")))
-    known = {item.name for item in fields(Preprocessing)}
+    known = Preprocessing._fields
     for key in values:
         if key not in known:
             raise BadInputError(
@@ -165,7 +191,7 @@ def preprocessing_from_mapping(values: dict[str, Any], origin: str) -> Preproces
                 cleaned[key] = type(current)(value)
         except (TypeError, ValueError) as error:
             raise BadInputError(f"{origin}: {key} is {value!r}: {error}") from error
-    return replace(base, **cleaned)
+    return base._replace(**cleaned)
 
 
 def preset(name: str) -> Preprocessing:

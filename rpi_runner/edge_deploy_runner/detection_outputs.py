@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import BadInputError, DamagedModelError
 from .flatbuffer import Table
@@ -18,8 +18,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class DetectionOutputs:
+class DetectionOutputs(NamedTuple):
     """Positions of the four outputs in the model's list of outputs.
 
     `classes_counted` is the number of classes without a background class, and `background` says
@@ -29,7 +28,7 @@ class DetectionOutputs:
     boxes: int
     classes: int
     scores: int
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple's method, which nobody needs here
     classes_counted: int | None = None
     background: bool | None = None
 

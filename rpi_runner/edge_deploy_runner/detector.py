@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -27,8 +26,7 @@ DEFAULT_THRESHOLD = 0.5
 _BACKGROUND_NAMES = ("background", "???", "dummy", "unknown", "none", "__background__")
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle, its edges as fractions (0 to 1) of the upright photo's width and height."""
 
     left: float
@@ -37,12 +35,11 @@ class Box:
     bottom: float
 
 
-@dataclass(frozen=True)
-class Detection:
+class Detection(NamedTuple):
     """One object: its class, a score from 0 to 1, and where it is."""
 
     label: str
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's method, which nobody needs here
     score: float
     box: Box
 
@@ -57,8 +54,7 @@ class Detection:
         }
 
 
-@dataclass(frozen=True)
-class Detections:
+class Detections(NamedTuple):
     """The objects in a photo, best first, and what the steps took in milliseconds."""
 
     objects: tuple[Detection, ...]

@@ -1,8 +1,7 @@
 """What a `.tflite` file's graph is made of: tensors, operators, signatures."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
+# Without `from __future__ import annotations`: a NamedTuple would compile each text again.
+from typing import NamedTuple
 
 from .errors import DamagedModelError
 from .flatbuffer import Table
@@ -20,11 +19,10 @@ BITS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TensorInfo:
+class TensorInfo(NamedTuple):
     """One tensor of the graph. `scales` is empty for a tensor that is not quantized."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's method, which nobody needs here
     name: str
     shape: tuple[int, ...]
     shape_signature: tuple[int, ...]
@@ -54,26 +52,36 @@ class TensorInfo:
         return any(size < 0 for size in self.shape_signature or self.shape)
 
 
-@dataclass(frozen=True)
-class OperatorInfo:
-    """One operator: `kind` is the builtin's name, `custom` the name of a custom one."""
+class OperatorInfo(NamedTuple):
+    """One operator: `kind` is the builtin's name, `custom` the name of a custom one.
 
-    index: int
+    `options` is not compared: it only says where in its file the operator's options lie.
+    """
+
+    index: int  # type: ignore[assignment]  # a tuple's method, which nobody needs here
     kind: str
     custom: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options_type: int = 0
-    options: Table | None = field(default=None, compare=False, repr=False)
+    options: Table | None = None
 
     @property
     def is_flex(self) -> bool:
         """A TensorFlow operator that no TFLite runtime for Python can run."""
         return self.custom.startswith("Flex")
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OperatorInfo) and self[:-1] == other[:-1]
 
-@dataclass(frozen=True)
-class Subgraph:
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:-1])
+
+
+class Subgraph(NamedTuple):
     """One graph of tensors and operators; the first one is the model."""
 
     name: str
@@ -89,8 +97,7 @@ class Subgraph:
         return self.tensors[index]
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """A named entry point: its inputs and outputs by name, as tensor numbers."""
 
     key: str

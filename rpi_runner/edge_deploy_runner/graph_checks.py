@@ -142,7 +142,9 @@ def _scales_fit(graph: Subgraph, operator: OperatorInfo) -> bool:
             continue
         low, high = _CODES[tensor.dtype]
         points = tensor.zero_points  # as many as channels: tens of thousands in a model
-        if points and not (low <= min(points) and max(points) <= high):
+        if points and points.count(points[0]) == len(points):
+            points = points[:1]
+        if not all(low <= point <= high for point in points):
             return False
         # A channel of zeros may have the scale 0; activations have one scale, and it counts.
         smallest, largest = min(tensor.scales), max(tensor.scales)

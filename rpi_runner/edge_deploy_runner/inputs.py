@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -21,23 +20,37 @@ if TYPE_CHECKING:
     Picture = Image.Image | ReducedPhoto
 
 _TENSOR_SUFFIXES = (".npy", ".npz")
-_LIVE = re.compile(r"(camera|picamera|watch):.*|picamera|/dev/(video\d+|v4l/.+)", re.DOTALL)
+_LIVE_PREFIXES = ("camera:", "picamera:", "watch:")
+_VIDEO_DEVICE, _VIDEO_FOLDER = "/dev/video", "/dev/v4l/"
 
 
-class Input(NamedTuple):
+class Input:
     """One picture and its name for reports.
 
     `content`: the photo's file; a picture or a call that gives it; one row of an array; or why
     there is nothing.
     """
 
-    name: str
-    content: Path | Picture | Callable[[], Picture] | NDArray[Any] | BadInputError
+    __slots__ = ("content", "name")
+
+    def __init__(
+        self,
+        name: str,
+        content: Path | Picture | Callable[[], Picture] | NDArray[Any] | BadInputError,
+    ) -> None:
+        self.name = name
+        self.content = content
 
 
 def is_live(argument: str | os.PathLike[str]) -> bool:
     """Whether pictures come at their own pace: a camera, or a folder that is watched."""
-    return _LIVE.fullmatch(os.fspath(argument)) is not None
+    text = os.fspath(argument)
+    return (
+        text == "picamera"
+        or text.startswith(_LIVE_PREFIXES)
+        or (text.startswith(_VIDEO_DEVICE) and text.removeprefix(_VIDEO_DEVICE).isdecimal())
+        or (text.startswith(_VIDEO_FOLDER) and text != _VIDEO_FOLDER)
+    )
 
 
 def kind_of(argument: str | os.PathLike[str]) -> str:

@@ -7,10 +7,9 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -28,8 +27,7 @@ _RUNTIMES = (
 KERNELS = ("xnnpack", "builtin", "reference")
 
 
-@dataclass(frozen=True)
-class Runtime:
+class Runtime(NamedTuple):
     """The runtime that answered, by import name, and its version."""
 
     name: str

@@ -80,22 +80,27 @@ class ModelFile:
 
     def buffer_data(self, index: int) -> memoryview:
         """The bytes of buffer `index`, also where they lie behind the flatbuffer; may be empty."""
+        start, size = self._buffer_extent(index)
+        return memoryview(self.data)[start : start + size]
+
+    def _buffer_extent(self, index: int) -> tuple[int, int]:
+        """Position in the file and bytes of a buffer; (0, 0) where nothing is stored."""
         if not 0 <= index < len(self._buffers):
-            return memoryview(b"")
+            return 0, 0
         table = self._buffers[index]
-        raw = table.raw(0)
-        if raw is not None and len(raw):
-            return raw
-        offset, size = table.integer(1, "uint64"), table.integer(2, "uint64")
-        if offset <= 1 or size <= 0:
-            return memoryview(b"")
-        if offset + size > len(self.data):
+        start, size = table.extent(0)
+        if size:
+            return start, size
+        start, size = table.integer(1, "uint64"), table.integer(2, "uint64")
+        if start <= 1 or size <= 0:
+            return 0, 0
+        if start + size > len(self.data):
             raise DamagedModelError(f"{self.name} is damaged: buffer {index} leaves the file")
-        return memoryview(self.data)[offset : offset + size]
+        return start, size
 
     def is_constant(self, tensor: TensorInfo) -> bool:
         """Whether the tensor's values are stored in the file."""
-        return len(self.buffer_data(tensor.buffer)) > 0
+        return self._buffer_extent(tensor.buffer)[1] > 0
 
     @cached_property
     def associated_files(self) -> dict[str, bytes]:
@@ -132,7 +137,8 @@ class ModelFile:
         return tuple(self._read_subgraph(table, codes) for table in self._root.tables(2))
 
     def _read_subgraph(self, table: Table, codes: list[tuple[str, str]]) -> Subgraph:
-        tensors = tuple(_read_tensor(i, entry) for i, entry in enumerate(table.tables(0)))
+        entries = tuple(table.tables(0))
+        tensors = tuple(_read_tensor(i, entry) for i, entry in enumerate(entries))
         operators = []
         for index, entry in enumerate(table.tables(3)):
             opcode = entry.integer(0, "uint32")
@@ -154,10 +160,10 @@ class ModelFile:
             table.text(4), tensors, tuple(operators), table.integers(1), table.integers(2)
         )
         check_graph(graph)
-        for tensor, entry in zip(tensors, table.tables(0), strict=True):
+        for tensor, entry in zip(tensors, entries, strict=True):
             if tensor.buffer and tensor.buffer >= len(self._buffers):
                 raise DamagedModelError(f"tensor {tensor.index} names a buffer that is not there")
-            stored = len(self.buffer_data(tensor.buffer))
+            stored = self._buffer_extent(tensor.buffer)[1]
             if not stored:
                 check_size(tensor)
             # Sparse tensors and those of sub-byte types are stored in another size.

@@ -7,9 +7,8 @@ import os
 import stat
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -37,8 +36,7 @@ _PILLOWS_MODULES = r"PIL\."
 _ORIENTATION_TAG = 0x0112
 
 
-@dataclass(frozen=True)
-class InputSpec:
+class InputSpec(NamedTuple):
     """The model's image input: `shape` with its batch of 1; quantization if it is integer."""
 
     shape: tuple[int, ...]

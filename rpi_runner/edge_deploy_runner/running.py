@@ -67,18 +67,29 @@ class Result(NamedTuple):
         return f"{self.name}: {found or 'nothing'}  {self.answer.timing_ms['total']:.1f} ms"
 
 
-class Prepared(NamedTuple):
+class Prepared:
     """A tensor that waits for inference, and what the steps before took in nanoseconds.
 
     `region`: for a detector, the part of the upright photo that the tensor shows; None: all of it.
     """
 
-    name: str
-    tensor: NDArray[Any] | None
-    region: Box | None = None
-    decode_ns: int = 0
-    preprocess_ns: int = 0
-    error: BadInputError | None = None
+    __slots__ = ("decode_ns", "error", "name", "preprocess_ns", "region", "tensor")
+
+    def __init__(
+        self,
+        name: str,
+        tensor: NDArray[Any] | None,
+        region: Box | None = None,
+        decode_ns: int = 0,
+        preprocess_ns: int = 0,
+        error: BadInputError | None = None,
+    ) -> None:
+        self.name = name
+        self.tensor = tensor
+        self.region = region
+        self.decode_ns = decode_ns
+        self.preprocess_ns = preprocess_ns
+        self.error = error
 
 
 def is_many(arguments: Arguments) -> bool:

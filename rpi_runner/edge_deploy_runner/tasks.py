@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .classifier import UNKNOWN, Classifier
 from .contract import Preprocessing
@@ -24,16 +23,14 @@ Model = Classifier | Detector
 _WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
-@dataclass(frozen=True)
-class ModelInput:
+class ModelInput(NamedTuple):
     """A picture made ready for one model, and the part of it that the model will see."""
 
     tensor: NDArray[Any]
     region: Box
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """What a model says of one picture, whatever its task.
 
     `scores` by label, best first: the classifier's answer, or the best object of each class; empty

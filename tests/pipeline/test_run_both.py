@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +210,7 @@ def test_a_detector_says_what_it_finds_and_where(tmp_path: Path, capfd: Capture)
     stored = upright.transpose(Image.Transpose.ROTATE_90)
     stored.save(tmp_path / "a.jpg", exif=exif, quality=95)
     upright.save(tmp_path / "b.png")
-    contract = replace(PRESETS["0-1"], crop="none")
+    contract = PRESETS["0-1"]._replace(crop="none")
     model = str(write_detector(tmp_path, contract=contract))
     photos = [str(tmp_path / "a.jpg"), str(tmp_path / "b.png")]
     said = []

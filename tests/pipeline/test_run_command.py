@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def test_a_rotated_photo_is_turned_upright(tmp_path: Path, capfd: Capture) -> No
 
 
 def test_nchw_models(tmp_path: Path, photos: Path, capfd: Capture) -> None:
-    model = write_model(tmp_path, preprocessing=replace(MOBILENET, layout="NCHW"))
+    model = write_model(tmp_path, preprocessing=MOBILENET._replace(layout="NCHW"))
     assert run(["run", str(model), str(photos / "green.png"), "--json"]) == 0
     assert lines(capfd)[0]["top"][0]["label"] == "green"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ def tensors(found: CalibrationSet, name: str = "photo") -> Any:
 def test_pixels_through_the_contract_equal_floats_by_hand(
     tmp_path: Path, contract: Preprocessing, layout: str
 ) -> None:
-    contract = replace(contract, layout=layout)
+    contract = contract._replace(layout=layout)
     ordered = PIXELS[..., ::-1] if contract.color_order == "BGR" else PIXELS
     by_hand = (ordered - np.float32(contract.mean)) / np.float32(contract.std)
     shape = (1, 4, 6, 3)
@@ -55,7 +54,7 @@ def test_pixels_through_the_contract_equal_floats_by_hand(
 
 
 def test_a_grey_set_has_one_channel(tmp_path: Path) -> None:
-    contract = replace(MOBILENET, color_order="GRAY")
+    contract = MOBILENET._replace(color_order="GRAY")
     inputs = (Tensor("photo", (1, 4, 6, 1), "float32"),)
     for grey in (PIXELS[..., 0], PIXELS[..., :1]):
         found = tensors(read_calibration(npz(tmp_path, x=grey), inputs, contract))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_the_presets_are_those_that_are_promised() -> None:
 def test_a_contract_survives_the_journey_through_json(name: str, tmp_path: Path) -> None:
     path = tmp_path / "contract.json"
     path.write_text(json.dumps(PRESETS[name].to_json()))
-    assert replace(read_preprocessing(str(path)), source=name) == PRESETS[name]
+    assert read_preprocessing(str(path))._replace(source=name) == PRESETS[name]
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -90,6 +90,23 @@ def test_bad_contracts_are_refused_with_the_valid_values(
 ) -> None:
     with pytest.raises(BadInputError, match=message):
         preprocessing_from_mapping(values, "p.toml")
+
+
+def test_a_contract_is_checked_however_it_is_made_and_then_stays() -> None:
+    contract = Preprocessing(mean=(0.0,), std=(255.0,))
+    assert contract._replace(crop="none") == Preprocessing((0.0,), (255.0,), crop="none")
+    for make in (contract._replace, Preprocessing):
+        with pytest.raises(BadInputError, match="center, none"):
+            make(crop="left")
+        with pytest.raises(BadInputError, match="1 or 3 finite numbers"):
+            make(mean=(1.0, 2.0))
+    for make in (copy.copy, copy.deepcopy):
+        assert make(contract) == contract
+    assert len({contract, Preprocessing((0.0,), (255.0,)), contract._replace(source="a")}) == 2
+    assert repr(contract).startswith("Preprocessing(mean=(0.0,), std=(255.0,), color_order='RGB'")
+    for name in ("crop", "krop"):
+        with pytest.raises(AttributeError):
+            setattr(contract, name, "none")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +83,7 @@ def test_the_threshold_leaves_out_what_scores_less(tmp_path: Path) -> None:
 
 
 def test_boxes_of_a_cropped_photo_are_fractions_of_the_whole(tmp_path: Path) -> None:
-    path = write_detector(tmp_path, contract=replace(STRETCHED, crop="center", resize="box"))
+    path = write_detector(tmp_path, contract=STRETCHED._replace(crop="center", resize="box"))
     # 80x40: the model sees the middle 40x40, columns 20 to 60.
     image = Image.new("RGB", (80, 40))
     image.paste((255, 0, 0), (40, 0, 60, 20))
@@ -99,7 +98,7 @@ def test_boxes_of_a_cropped_photo_are_fractions_of_the_whole(tmp_path: Path) -> 
 def test_boxes_are_those_of_the_upright_photo(
     tmp_path: Path, orientation: int, back: Image.Transpose | None
 ) -> None:
-    path = write_detector(tmp_path, contract=replace(STRETCHED, crop="center", resize="box"))
+    path = write_detector(tmp_path, contract=STRETCHED._replace(crop="center", resize="box"))
     upright = Image.new("RGB", (80, 40))
     upright.paste((255, 0, 0), (40, 0, 60, 20))
     stored = upright if back is None else upright.transpose(back)
@@ -112,7 +111,7 @@ def test_boxes_are_those_of_the_upright_photo(
 
 
 def test_a_photo_decoded_at_an_eighth_gives_the_same_boxes(tmp_path: Path) -> None:
-    path = write_detector(tmp_path, contract=replace(STRETCHED, crop="center", resize="bilinear"))
+    path = write_detector(tmp_path, contract=STRETCHED._replace(crop="center", resize="bilinear"))
     large = photo(TWO, (1280, 641))
     large.save(tmp_path / "large.jpg", quality=95)
     fast, exact = Detector(path, draft=True), Detector(path)
@@ -183,7 +182,7 @@ def test_a_model_without_contract_says_so(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="carries no preprocessing contract"):
         detector.detect(photo(TWO))
     with pytest.raises(BadInputError, match="carries its own preprocessing"):
-        Detector(write_detector(tmp_path), preprocessing=replace(STRETCHED, crop="center"))
+        Detector(write_detector(tmp_path), preprocessing=STRETCHED._replace(crop="center"))
     with pytest.raises(BadInputError, match="carries its own labels"):
         Detector(write_detector(tmp_path), labels=("a", "b", "c"))
 

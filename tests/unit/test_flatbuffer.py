@@ -112,6 +112,23 @@ def test_lists_that_overlap_run_into_the_budget() -> None:
         list(root.tables(0))
 
 
+def test_field_lists_that_overlap_run_into_the_budget() -> None:
+    # Every four bytes of the file are a table, with a field list of its own that is 16 KB long.
+    filler = struct.pack("<I", 0x4000) * 100_000
+    places = range(len(filler) - 4, 0x5000, -4)
+    head = struct.pack("<IHHHHi", 12, 6, 8, 4, 0, 8) + struct.pack("<I", 4)
+    start = len(head) + 4 + 4 * len(places)
+
+    def listing(count: int) -> bytes:
+        offsets = (start + at - len(head) - 4 - 4 * n for n, at in enumerate(places[:count]))
+        listed = struct.pack(f"<I{count}I", count, *offsets)
+        return (head + listed).ljust(start, b"\0") + filler
+
+    assert len({table.start for table in Table.root(listing(100)).tables(0)}) == 100
+    with pytest.raises(DamagedModelError, match="overlap"):
+        list(Table.root(listing(len(places))).tables(0))
+
+
 def test_trust_lifts_the_budget() -> None:
     root = Table.root(sample())
     root.trust()

@@ -108,6 +108,28 @@ def test_no_module_of_ours_imports_them_at_its_top() -> None:
         assert not found & {*HEAVY, "h5py"}, path
 
 
+# Runs one command line of the runner; what numpy, Pillow and the runtime bring is imported before,
+# and after that the modules named in argv[1] cannot be.
+_RUNNER_DRIVER = """
+import json, sys
+import numpy, PIL.JpegImagePlugin, PIL.PngImagePlugin, ai_edge_litert.interpreter
+sys.modules.update(dict.fromkeys(json.loads(sys.argv[1])))
+from edge_deploy_runner.__main__ import main
+sys.exit(main(sys.argv[2:]))
+"""
+SLOW = ("dataclasses", "inspect", "ast", "dis", "tokenize", "tempfile", "hashlib")
+
+
+@pytest.mark.parametrize("barred", [SLOW, ("zipfile",)])
+def test_the_runner_starts_without_slow_modules(tmp_path: Path, barred: tuple[str, ...]) -> None:
+    line = ["run", write_model(tmp_path), write_photo(tmp_path, "red")]
+    command = [sys.executable, "-c", _RUNNER_DRIVER, json.dumps(barred), *map(str, line)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    starts = ended.returncode == 0 and "red" in ended.stdout
+    # Labels are packed behind this model as a zip: without that module it cannot start.
+    assert starts == (barred != ("zipfile",)), ended.stderr
+
+
 def test_the_search_finds_what_it_looks_for() -> None:
     top = "class A:\n  try:\n    import keras.layers\n  except ImportError: pass\n"
     text = top + "def f(): import onnx"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,7 +62,7 @@ def test_grey_and_unequal_lists_in_the_standard() -> None:
     "contract",
     [
         PRESETS["imagenet-caffe"],
-        replace(PRESETS["mobilenet"], layout="NCHW"),
+        PRESETS["mobilenet"]._replace(layout="NCHW"),
         None,
     ],
 )

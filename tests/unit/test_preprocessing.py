@@ -9,7 +9,6 @@ import sys
 import threading
 import warnings
 import zlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def test_a_mean_for_each_channel_never_errs_by_more_than_half_a_code(dtype: str)
     contract, spec = PRESETS["imagenet-caffe"], quantized_spec("imagenet-caffe", dtype)
     pixels = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
     codes = pixels_to_tensor(pixels, contract, spec).astype(np.float64)
-    real = pixels_to_tensor(pixels, contract, replace(spec, dtype="float32"))
+    real = pixels_to_tensor(pixels, contract, spec._replace(dtype="float32"))
     error = np.abs((codes - spec.zero_point) * spec.scale - real)
     assert error.max() <= 0.502 * spec.scale
 
@@ -82,7 +81,7 @@ def test_an_integer_input_without_a_scale_is_refused() -> None:
 def test_bgr_turns_the_channels_round() -> None:
     image = Image.new("RGB", (6, 4), (10, 20, 30))
     assert tensor_of(image)[0, 0, 0].tolist() == [10, 20, 30]
-    assert tensor_of(image, replace(RAW, color_order="BGR"))[0, 0, 0].tolist() == [30, 20, 10]
+    assert tensor_of(image, RAW._replace(color_order="BGR"))[0, 0, 0].tolist() == [30, 20, 10]
 
 
 def test_caffe_takes_its_means_in_bgr_order() -> None:
@@ -94,14 +93,14 @@ def test_nchw_has_the_same_values_in_another_order() -> None:
     image = Image.fromarray(np.arange(72, dtype=np.uint8).reshape(4, 6, 3))
     plain = tensor_of(image)
     spec = InputSpec((1, 3, 4, 6), "float32", layout="NCHW")
-    turned = tensor_of(image, replace(RAW, layout="NCHW"), spec)
+    turned = tensor_of(image, RAW._replace(layout="NCHW"), spec)
     assert turned.flags["C_CONTIGUOUS"]
     np.testing.assert_array_equal(turned, plain.transpose(0, 3, 1, 2))
 
 
 def test_grey_models_take_colour_and_colour_models_take_grey() -> None:
     grey = tensor_of(
-        Image.new("RGB", (9, 9), (200, 200, 200)), replace(RAW, color_order="GRAY"),
+        Image.new("RGB", (9, 9), (200, 200, 200)), RAW._replace(color_order="GRAY"),
         InputSpec((1, 4, 6, 1), "float32"),
     )  # fmt: skip
     assert grey.shape == (1, 4, 6, 1)
@@ -190,7 +189,7 @@ def test_all_eight_exif_orientations_come_upright(tmp_path: Path, orientation: i
     tensor = tensor_of(open_photo(tmp_path / "photo.jpg"))
     np.testing.assert_allclose(tensor, tensor_of(upright), atol=20)
     if orientation in (3, 6, 8):
-        left = tensor_of(open_photo(tmp_path / "photo.jpg"), replace(RAW, exif_transpose=False))
+        left = tensor_of(open_photo(tmp_path / "photo.jpg"), RAW._replace(exif_transpose=False))
         assert np.abs(left - tensor_of(upright)).max() > 100
 
 
@@ -207,7 +206,7 @@ def test_damaged_exif_does_not_stop_a_good_photo(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (2, 3), (7, 400)])
 @pytest.mark.parametrize("crop", ["center", "none"])
 def test_tiny_and_elongated_photos(size: tuple[int, int], crop: str) -> None:
-    tensor = tensor_of(Image.new("RGB", size, (9, 8, 7)), replace(RAW, crop=crop))
+    tensor = tensor_of(Image.new("RGB", size, (9, 8, 7)), RAW._replace(crop=crop))
     assert tensor.shape == (1, 4, 6, 3)
     assert tensor[0, 3, 5].tolist() == [9, 8, 7]
 
@@ -219,7 +218,7 @@ def test_the_crop_keeps_the_middle_and_the_aspect_ratio() -> None:
     wide = Image.new("RGB", (100, 40), (255, 255, 255))
     wide.paste((0, 0, 0), (20, 0, 80, 40))
     assert tensor_of(wide).max() == 0
-    assert tensor_of(wide, replace(RAW, crop="none")).max() > 0
+    assert tensor_of(wide, RAW._replace(crop="none")).max() > 0
 
 
 def bomb() -> bytes:

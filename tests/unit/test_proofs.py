@@ -163,7 +163,7 @@ def test_one_clear_flip_among_few_samples_is_counted() -> None:
 
 
 def test_an_input_scale_that_is_not_the_contracts() -> None:
-    other = replace(MOBILENET, mean=(0.0,), std=(255.0,))
+    other = MOBILENET._replace(mean=(0.0,), std=(255.0,))
     data = attach(color_classifier("int8", preprocessing=other, contract=False), CONTRACT, "m", "")
     found = proof(data, "int8", reference=None)
     assert "input_scale" in failed(found)

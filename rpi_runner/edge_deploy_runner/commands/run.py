@@ -11,7 +11,6 @@ import argparse
 import gc
 import io
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_deploy_runner.errors import UsageError
@@ -96,5 +95,5 @@ def _read_contract(
     if arguments.background_class:
         if contract is None:
             raise UsageError("--background-class goes with --preprocess; name the preset as well")
-        contract = replace(contract, background_class=True)
+        contract = contract._replace(background_class=True)
     return contract, read_labels(arguments.labels) if arguments.labels else None
