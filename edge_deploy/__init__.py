@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edge_deploy_converters.conversion import convert
     from edge_deploy_converters.recipes import Recipe
+    from edge_deploy_runner.bench.records import Measurement
+    from edge_deploy_runner.bench.run_spec import RunSpec
     from edge_deploy_runner.classifier import Classifier
     from edge_deploy_runner.contract import Preprocessing, read_preprocessing
-    from edge_deploy_runner.records import Measurement
-    from edge_deploy_runner.run_spec import RunSpec
 
     from .accuracy import Accuracy
     from .budget import Budget, read_budget
-    from .bundling import Bundle, bundle
+    from .bundles.bundling import Bundle, bundle
+    from .bundles.installing import install
     from .comparing import diff
     from .diagnosis import diagnose
     from .evaluation import evaluate
     from .inspection import inspect
-    from .installing import install
     from .judging import Verdict, judge
     from .profiling import profile
 
@@ -55,20 +55,20 @@ __all__ = [
 _HOMES = {
     "Accuracy": "edge_deploy.accuracy",
     "Budget": "edge_deploy.budget",
-    "Bundle": "edge_deploy.bundling",
+    "Bundle": "edge_deploy.bundles.bundling",
     "Classifier": "edge_deploy_runner.classifier",
-    "Measurement": "edge_deploy_runner.records",
+    "Measurement": "edge_deploy_runner.bench.records",
     "Preprocessing": "edge_deploy_runner.contract",
     "Recipe": "edge_deploy_converters.recipes",
-    "RunSpec": "edge_deploy_runner.run_spec",
+    "RunSpec": "edge_deploy_runner.bench.run_spec",
     "Verdict": "edge_deploy.judging",
-    "bundle": "edge_deploy.bundling",
+    "bundle": "edge_deploy.bundles.bundling",
     "convert": "edge_deploy_converters.conversion",
     "diagnose": "edge_deploy.diagnosis",
     "diff": "edge_deploy.comparing",
     "evaluate": "edge_deploy.evaluation",
     "inspect": "edge_deploy.inspection",
-    "install": "edge_deploy.installing",
+    "install": "edge_deploy.bundles.installing",
     "judge": "edge_deploy.judging",
     "profile": "edge_deploy.profiling",
     "read_budget": "edge_deploy.budget",

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edge_deploy_runner.bench_process import baseline_memory_bytes, start_run
+from edge_deploy_runner.bench.measuring import input_ranges
+from edge_deploy_runner.bench.percentiles import Estimate, ratio_interval
+from edge_deploy_runner.bench.process import baseline_memory_bytes, start_run
+from edge_deploy_runner.bench.records import FORMAT, Measurement
+from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.interpreter import default_threads
 from edge_deploy_runner.json_reader import Reader, read_json_object
-from edge_deploy_runner.measuring import input_ranges
-from edge_deploy_runner.model_file import ModelFile
-from edge_deploy_runner.percentiles import Estimate, ratio_interval
 from edge_deploy_runner.progress import Progress, silent
-from edge_deploy_runner.records import FORMAT, Measurement
-from edge_deploy_runner.run_spec import RunSpec
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .accuracy import check_accuracy, is_accuracy
 from .intervals import Z95

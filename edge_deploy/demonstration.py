@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from edge_deploy_converters.conversion import ConvertedModel, convert
 from edge_deploy_converters.zoo import ZooError, fetch, zoo_cache, zoo_entry
+from edge_deploy_runner.bench.records import Measurement
+from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.classifier import Classifier, Score
 from edge_deploy_runner.contract import read_labels
 from edge_deploy_runner.errors import BadInputError, OutputError, UsageError
 from edge_deploy_runner.output import check_folder, write_bytes, write_json
 from edge_deploy_runner.preprocessing import open_photo, to_mode
 from edge_deploy_runner.progress import Progress, silent
-from edge_deploy_runner.records import Measurement
-from edge_deploy_runner.run_spec import RunSpec
 from PIL import Image
 
 from .accuracy import Accuracy

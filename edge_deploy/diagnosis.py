@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_deploy_runner.doctor import Examination, attempt, examine
-from edge_deploy_runner.doctor_hardware import is_pi
+from edge_deploy_runner.doctor.examining import Examination, attempt, examine
+from edge_deploy_runner.doctor.finding import Finding, ok, problem, warning
+from edge_deploy_runner.doctor.hardware import is_pi
 from edge_deploy_runner.errors import DeviceError, EdgeDeployError, UsageError
-from edge_deploy_runner.finding import Finding, ok, problem, warning
 from edge_deploy_runner.progress import Progress, silent
 
 from . import diagnosis_computer as computer
-from .ssh import SshDevice
-from .ssh_target import SshTarget, parse_target
-from .wheels import WheelPlatform
+from .bundles.wheels import WheelPlatform
+from .remote.ssh import SshDevice
+from .remote.target import SshTarget, parse_target
 
 # The device's own checks end by themselves long before.
 _DEVICE_LIMIT_S = 300.0
@@ -137,7 +137,7 @@ def _examine_device(
 ) -> DeviceExamination:
     try:
         # It needs numpy, whose lack here must stay a finding.
-        from .remote_runner import RemoteRunner
+        from .remote.runner import RemoteRunner
     except ImportError as error:
         raise DeviceError(
             f"{address.login} cannot be examined, since this computer's numpy cannot be imported "
@@ -177,7 +177,7 @@ def _obstacle(error: EdgeDeployError, address: SshTarget) -> Finding:
 
 def _look_once(device: SshDevice) -> dict[str, Any] | None:
     """The doctor's JSON from a runner that is unpacked for it alone; None where it cannot run."""
-    from .remote_runner import runner_archive
+    from .remote.runner import runner_archive
 
     done = device.run(
         ["python3", "-c", _LOOK_ONCE], stdin=runner_archive(), timeout_s=_DEVICE_LIMIT_S

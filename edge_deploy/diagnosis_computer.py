@@ -12,10 +12,10 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from edge_deploy_runner.doctor.finding import Finding, ok, problem, warning
 from edge_deploy_runner.errors import BadInputError, UsageError
-from edge_deploy_runner.finding import Finding, ok, problem, warning
 
-from .wheels import WheelPlatform, wheels_for
+from .bundles.wheels import WheelPlatform, wheels_for
 
 # What each bundle target runs.
 TARGETS = {

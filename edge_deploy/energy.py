@@ -11,10 +11,10 @@ import itertools
 import math
 from dataclasses import dataclass, replace
 
+from edge_deploy_runner.bench.records import BatteryUse, Energy
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.power_log import CounterSlice
-from edge_deploy_runner.power_meters import PowerWindow
-from edge_deploy_runner.records import BatteryUse, Energy
+from edge_deploy_runner.machine.power_log import CounterSlice
+from edge_deploy_runner.machine.power_meters import PowerWindow
 
 # What a 5 V converter leaves of a cell's energy (0.80 to 0.90 is published).
 CONVERTER_EFFICIENCY = 0.85

@@ -16,8 +16,8 @@ from typing import Any
 from edge_deploy_runner.classifier import check_card
 from edge_deploy_runner.contract import Contract, Preprocessing, read_contract
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.graph import Subgraph, TensorInfo
-from edge_deploy_runner.graph_cost import (
+from edge_deploy_runner.tflite.graph import Subgraph, TensorInfo
+from edge_deploy_runner.tflite.graph_cost import (
     UNCOUNTED_KINDS,
     Island,
     count_macs,
@@ -26,7 +26,7 @@ from edge_deploy_runner.graph_cost import (
     float_islands,
     integer_share,
 )  # fmt: skip
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 _CHILD_SECONDS = 30.0
 _PASS_THROUGH = ("DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "CAST")

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edge_deploy_runner.bench.records import Energy, Measurement
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.json_reader import Reader
-from edge_deploy_runner.records import Energy, Measurement
 
 from .accuracy import Accuracy, check_accuracy
 from .budget import Budget, Limit

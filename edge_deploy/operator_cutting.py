@@ -1,6 +1,6 @@
 """Where the time goes: every operator cut into a model of its own, to be run alone.
 
-Here they are cut; `edge_deploy_runner.operator_bench` times them, on the device that is measured.
+Here they are cut; `edge_deploy_runner.bench.operators` times them, on the device that is measured.
 Python has no operator profiler. The sum of the parts is not the whole (caches are warmer, the
 delegate cannot fuse across cuts, each part pays for a call), so both are reported.
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from edge_deploy_runner.graph import OperatorInfo, Subgraph
-from edge_deploy_runner.model_file import ModelFile
-from edge_deploy_runner.operator_bench import OperatorModel
+from edge_deploy_runner.bench.operators import OperatorModel
 from edge_deploy_runner.progress import Progress, silent
+from edge_deploy_runner.tflite.graph import OperatorInfo, Subgraph
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 UNAVAILABLE = (
     "the operator table needs ai-edge-litert, whose tools cut a model; tflite-runtime has none"

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_deploy_runner.bench.measuring import Measured, MeterChoice, Request, measure
+from edge_deploy_runner.bench.operators import OperatorModel
+from edge_deploy_runner.bench.records import Energy, Measurement
+from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import DeviceError, UsageError
-from edge_deploy_runner.measuring import Measured, MeterChoice, Request, measure
-from edge_deploy_runner.model_file import ModelFile
-from edge_deploy_runner.operator_bench import OperatorModel
-from edge_deploy_runner.power_log import PowerLog
+from edge_deploy_runner.machine.power_log import PowerLog
 from edge_deploy_runner.progress import Progress, silent
-from edge_deploy_runner.records import Energy, Measurement
-from edge_deploy_runner.run_spec import RunSpec
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .catalogue import DeviceProfile, all_profiles, device_profile, recognise
 from .energy import (
@@ -28,7 +28,7 @@ from .energy import (
     predicted_energy,
 )
 from .operator_cutting import cut_operators
-from .ssh_target import SshTarget, parse_target
+from .remote.target import SshTarget, parse_target
 
 
 def profile(
@@ -141,8 +141,8 @@ def _measure_over_ssh(
     wheels: str | os.PathLike[str] | None,
     on_progress: Progress,
 ) -> Measured:
-    from .remote_runner import RemoteRunner
-    from .ssh import SshDevice
+    from .remote.runner import RemoteRunner
+    from .remote.ssh import SshDevice
 
     on_progress(f"connecting to {target.login}", 0, 0)
     with SshDevice(target) as device:

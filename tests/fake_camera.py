@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-from edge_deploy_runner import v4l2
+from edge_deploy_runner.sources import v4l2
 
 _WIDE = struct.calcsize("P") == 8
 _PIX_AT = 8 if _WIDE else 4

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from edge_deploy_runner.records import (
+from edge_deploy_runner.bench.records import (
     DelegateUse,
     Measurement,
     ModelIdentity,
@@ -15,8 +15,8 @@ from edge_deploy_runner.records import (
     SustainedWindow,
     SweepPoint,
 )
-from edge_deploy_runner.run_spec import RunSpec
-from edge_deploy_runner.telemetry import Telemetry
+from edge_deploy_runner.bench.run_spec import RunSpec
+from edge_deploy_runner.machine.telemetry import Telemetry
 
 
 def sustained(

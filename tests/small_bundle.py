@@ -22,10 +22,10 @@ from typing import Any
 
 from small_models_photo import write_model
 
-from edge_deploy.bundle_targets import BundleTarget
-from edge_deploy.bundling import Bundle, bundle
-from edge_deploy.reproducible_tar import Entry, write_tar_gz
-from edge_deploy.wheels import SiteArchive, WheelPlatform
+from edge_deploy.bundles.bundling import Bundle, bundle
+from edge_deploy.bundles.reproducible_tar import Entry, write_tar_gz
+from edge_deploy.bundles.targets import BundleTarget
+from edge_deploy.bundles.wheels import SiteArchive, WheelPlatform
 
 HERE = BundleTarget(
     "this-machine",

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from edge_deploy_runner.graph import OperatorInfo, TensorInfo
 from edge_deploy_runner.interpreter import LoadedModel
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.graph import OperatorInfo, TensorInfo
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .flatbuffer_model import pack, unpack
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from edge_deploy_runner.errors import BadInputError, ConversionError
-from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.progress import Progress
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .bias_correction import correct_biases
 from .calibration import METHODS

@@ -16,7 +16,6 @@ from edge_deploy_runner.contract import (
     read_labels,
 )
 from edge_deploy_runner.errors import BadInputError, ConversionError, OutputError, UsageError
-from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.output import (
     check_folder,
     check_free,
@@ -25,6 +24,7 @@ from edge_deploy_runner.output import (
     write_json,
 )
 from edge_deploy_runner.progress import Progress, silent
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .calibration_data import check_calibration
 from .card import CalibrationRecord, model_card

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from edge_deploy_runner.graph import TensorInfo
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.graph import TensorInfo
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .flatbuffer_model import pack, unpack
 

@@ -10,7 +10,7 @@ import io
 import zipfile
 
 from edge_deploy_runner.contract import LABELS_FILE, Contract
-from edge_deploy_runner.model_file import CONTRACT_ENTRY, STANDARD_ENTRY, ModelFile
+from edge_deploy_runner.tflite.model_file import CONTRACT_ENTRY, STANDARD_ENTRY, ModelFile
 
 from .flatbuffer_model import add_signature, drop_metadata, pack, set_metadata, unpack
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from edge_deploy_runner.contract import Contract, fit_labels
 from edge_deploy_runner.errors import BadInputError, ConversionError
-from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.progress import Progress
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .bias_correction import Means, mean_inputs
 from .calibration import Ranges, calibrate

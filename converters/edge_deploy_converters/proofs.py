@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from edge_deploy_runner.contract import Preprocessing
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.graph_cost import integer_share, integer_weight_share
 from edge_deploy_runner.interpreter import LoadedModel, dequantize
-from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.preprocessing import InputSpec, quantize
+from edge_deploy_runner.tflite.graph_cost import integer_share, integer_weight_share
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .recipes import Recipe
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from edge_deploy_runner.contract import Preprocessing
 from edge_deploy_runner.errors import BadInputError, ConversionError
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .calibration import Ranges
 from .flatbuffer_model import hushed

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.graph import TensorInfo
 from edge_deploy_runner.interpreter import LoadedModel, refusal, runtime
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.graph import TensorInfo
+from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .flatbuffer_model import add_signature, pack, text, unpack
 from .frontend_child import LoadedSource, Options, Tensor, main

@@ -74,7 +74,7 @@ def command(
     The bundle holds the model, the runner, the runtime's packages for that system, a self-test
     and an installer. Two builds of the same are the same, byte for byte.
     """  # fmt: skip
-    from edge_deploy.bundling import bundle
+    from edge_deploy.bundles.bundling import bundle
 
     from .rendering import emit_json, human_size, note, progress_bar, warn
 

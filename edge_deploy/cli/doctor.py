@@ -32,7 +32,7 @@ def command(
     is no problem, else 1; warnings pass. A device is given what `profile` would give it: the
     runner, and the runtime where it has none.
     """
-    from edge_deploy_runner.doctor import render, summary
+    from edge_deploy_runner.doctor.examining import render, summary
 
     from edge_deploy.diagnosis import diagnose
 

@@ -30,7 +30,7 @@ def command(
     service; else it is installed for the user.
     """
     from edge_deploy.bundle_files.installer.command import words
-    from edge_deploy.installing import install
+    from edge_deploy.bundles.installing import install
 
     from .rendering import emit_json, progress_bar
 

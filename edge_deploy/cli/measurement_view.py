@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from edge_deploy_runner.percentiles import Estimate
-from edge_deploy_runner.records import Measurement, Sustained
+from edge_deploy_runner.bench.percentiles import Estimate
+from edge_deploy_runner.bench.records import Measurement, Sustained
 
 from .rendering import human_size, table_console, warn
 
@@ -212,7 +212,7 @@ def _energy_rows(measurement: Measurement, row: object) -> None:
 
 
 def _show_sweep(measurement: Measurement) -> None:
-    from edge_deploy_runner.percentiles import latency_estimates
+    from edge_deploy_runner.bench.percentiles import latency_estimates
     from rich.table import Table
 
     table = Table(title="threads", title_justify="left", box=None, padding=(0, 2, 0, 0))

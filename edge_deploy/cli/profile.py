@@ -71,11 +71,11 @@ def command(
     With --budget the exit code is 1 where the gate does not pass. Figures carry their evidence:
     measured, simulated, predicted, user or unknown.
     """
+    from edge_deploy_runner.bench.run_spec import RunSpec
     from edge_deploy_runner.commands.bench import parse_meter, parse_threads
     from edge_deploy_runner.errors import UsageError
     from edge_deploy_runner.json_reader import read_json_object
     from edge_deploy_runner.output import check_free, write_json
-    from edge_deploy_runner.run_spec import RunSpec
 
     from edge_deploy.budget import read_budget
     from edge_deploy.catalogue import device_profile

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from .classifier import Answer, Classifier, Score
     from .contract import PRESETS, Contract, Preprocessing, read_contract, read_labels
     from .detector import Detector
-    from .frames import open_source
-    from .model_file import ModelFile
+    from .sources.frames import open_source
     from .tasks import open_model
+    from .tflite.model_file import ModelFile
 
 __all__ = [
     "PRESETS",
@@ -37,10 +37,10 @@ _HOMES = {
     "Preprocessing": "contract",
     "read_contract": "contract",
     "read_labels": "contract",
-    "ModelFile": "model_file",
+    "ModelFile": "tflite.model_file",
     "Detector": "detector",
     "open_model": "tasks",
-    "open_source": "frames",
+    "open_source": "sources.frames",
 }
 
 

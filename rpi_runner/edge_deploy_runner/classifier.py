@@ -13,8 +13,8 @@ from PIL import Image
 from .contract import Contract, Preprocessing, fit_labels, read_contract
 from .errors import BadInputError
 from .interpreter import LoadedModel, dequantize, input_spec
-from .model_file import ModelFile
 from .preprocessing import open_photo, pixels_to_tensor, prepare
+from .tflite.model_file import ModelFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

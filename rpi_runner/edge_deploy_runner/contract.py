@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import BadInputError, DamagedModelError, UsageError
-from .flatbuffer import Table
-from .model_file import CONTRACT_ENTRY, STANDARD_ENTRY, ModelFile
+from .tflite.flatbuffer import Table
+from .tflite.model_file import CONTRACT_ENTRY, STANDARD_ENTRY, ModelFile
 
 RESIZE_METHODS = ("nearest", "bilinear", "bicubic", "lanczos", "box")
 CROPS = ("center", "none")

@@ -6,8 +6,8 @@ import struct
 from typing import NamedTuple
 
 from .errors import BadInputError, DamagedModelError
-from .flatbuffer import Table
-from .model_file import ModelFile
+from .tflite.flatbuffer import Table
+from .tflite.model_file import ModelFile
 
 OPERATOR = "TFLite_Detection_PostProcess"
 _WORDS = {

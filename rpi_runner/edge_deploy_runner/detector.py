@@ -15,9 +15,9 @@ from .contract import Contract, Preprocessing, read_contract
 from .detection_outputs import DetectionOutputs, find_outputs
 from .errors import BadInputError
 from .interpreter import LoadedModel, dequantize, input_spec
-from .model_file import ModelFile
 from .preprocessing import center_box, exif_orientation, open_photo, pixels_to_tensor, prepare
 from .reduced_photo import ReducedPhoto, fit_reduced, open_reduced
+from .tflite.model_file import ModelFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

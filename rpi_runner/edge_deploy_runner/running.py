@@ -19,9 +19,9 @@ from PIL import Image
 from .classifier import Answer, Classifier
 from .contract import Preprocessing
 from .errors import BadInputError
-from .inputs import Input, is_live, iter_inputs, kind_of
 from .interpreter import default_threads
-from .model_file import ModelFile
+from .sources.inputs import Input, is_live, iter_inputs, kind_of
+from .tflite.model_file import ModelFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,8 +175,8 @@ def run_inputs(
 
 def _watch(model: Classifier | Detector, text: str, top: int) -> Iterator[Result]:
     """Answer a live source: of a camera always its newest picture."""
-    from .frames import open_source
-    from .streaming import newest
+    from .sources.frames import open_source
+    from .sources.streaming import newest
 
     counted = 0
     try:
@@ -234,7 +234,7 @@ def _load(model: Classifier | Detector, item: Input) -> Image.Image | ReducedPho
     if isinstance(content, Path):
         return model.decode(content)
     if isinstance(content, np.ndarray):
-        from .tensor_files import row_content
+        from .sources.tensor_files import row_content
 
         return row_content(content, model.input, item.name, model.preprocessing is not None)
     return content() if callable(content) else content

@@ -2,7 +2,7 @@
 
 A bundle's `golden/` folder holds inputs, and the outputs that the build machine gave for them: one
 set by the reference kernels, which are the same everywhere, and one by the fast ones. Each set
-says how near an answer must come; `golden.json` is written by `edge_deploy.golden_outputs`.
+says how near an answer must come; `golden.json` is written by `edge_deploy.bundles.golden_outputs`.
 """
 
 from __future__ import annotations

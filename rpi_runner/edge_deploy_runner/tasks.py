@@ -11,12 +11,12 @@ from .contract import Preprocessing
 from .detection_outputs import is_detector
 from .detector import Box, Detector
 from .errors import UsageError
-from .model_file import ModelFile
+from .tflite.model_file import ModelFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .frames import Picture
+    from .sources.frames import Picture
 
 TASKS = ("auto", "classify", "detect")
 Model = Classifier | Detector

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from edge_deploy_runner import environment
+from edge_deploy_runner.machine import environment
 from rich.console import Console
 from rich.table import Table
 

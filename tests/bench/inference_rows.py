@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edge_deploy_runner.bench import fill_inputs
+from edge_deploy_runner.bench.child import fill_inputs
+from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.classifier import Classifier
 from edge_deploy_runner.interpreter import LoadedModel
-from edge_deploy_runner.run_spec import RunSpec
 
 from edge_deploy.profiling import profile
 from tests.small_models import float_model

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from edge_deploy.bundling import Bundle, bundle
+from edge_deploy.bundles.bundling import Bundle, bundle
 from tests.emulated.rootfs import BOOKWORM, BOOKWORM_ARMHF, TRIXIE, MissingError
 from tests.emulated.user_mode import A7, A53, A76, EmulatedPython
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 from edge_deploy_runner.classifier import Classifier
-from edge_deploy_runner.inputs import iter_inputs
 from edge_deploy_runner.interpreter import default_threads
 from edge_deploy_runner.running import prepare_inputs, run_inputs
+from edge_deploy_runner.sources.inputs import iter_inputs
 from PIL import Image
 
 from .measuring import (

@@ -7,10 +7,10 @@ from pathlib import Path
 from statistics import median
 from unittest import mock
 
-from edge_deploy_runner.run_spec import RunSpec
+from edge_deploy_runner.bench.run_spec import RunSpec
 
 from edge_deploy.profiling import profile
-from edge_deploy.ssh import SshDevice, parse_target
+from edge_deploy.remote.ssh import SshDevice, parse_target
 from tests.sshd import running_sshd
 
 from .measuring import Row, interleaved, medians, say

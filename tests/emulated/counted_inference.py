@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 
-from edge_deploy_runner.bench import fill_inputs
+from edge_deploy_runner.bench.child import fill_inputs
 from edge_deploy_runner.interpreter import LoadedModel
 
 # As in tcg_plugin/instructions.c: no process has this number.

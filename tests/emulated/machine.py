@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 from edge_deploy_runner.process import die_with_parent
 
-from edge_deploy.remote_runner import RemoteRunner
-from edge_deploy.ssh import SshDevice, parse_target
+from edge_deploy.remote.runner import RemoteRunner
+from edge_deploy.remote.ssh import SshDevice, parse_target
 
 from .machine_image import MachineImage
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 from edge_deploy_runner.contract import read_contract
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 
-from edge_deploy.bundling import bundle
-from edge_deploy.golden_outputs import make_golden
+from edge_deploy.bundles.bundling import bundle
+from edge_deploy.bundles.golden_outputs import make_golden
 
 from .conftest import or_skip
 from .offline import OfflineRun, run_offline

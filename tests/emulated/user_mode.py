@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from edge_deploy.wheels import WheelPlatform, site_archive
+from edge_deploy.bundles.wheels import WheelPlatform, site_archive
 
 from .rootfs import Userland, cached, require_programs, rootfs
 

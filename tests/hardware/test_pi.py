@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import edge_deploy
 
-from edge_deploy.ssh import SshDevice, parse_target
+from edge_deploy.remote.ssh import SshDevice, parse_target
 
 TARGET = os.environ.get("EDGE_DEPLOY_PI", "")
 

@@ -23,11 +23,11 @@ from small_bundle import HERE, answers, small_bundle, small_site, unpacked
 from small_models_photo import write_model
 from sshd import Sshd, sshd_server  # noqa: F401 - a fixture
 
-from edge_deploy.bundle_targets import BundleTarget, target_names
-from edge_deploy.bundling import bundle
-from edge_deploy.installing import install
-from edge_deploy.reproducible_tar import Entry, write_tar_gz
-from edge_deploy.wheels import SiteArchive, WheelPlatform, site_archive
+from edge_deploy.bundles.bundling import bundle
+from edge_deploy.bundles.installing import install
+from edge_deploy.bundles.reproducible_tar import Entry, write_tar_gz
+from edge_deploy.bundles.targets import BundleTarget, target_names
+from edge_deploy.bundles.wheels import SiteArchive, WheelPlatform, site_archive
 
 # What a bundle may take without its model, on the way and on the device.
 LARGEST_BUNDLE, LARGEST_INSTALLED = 35_000_000, 85_000_000
@@ -262,7 +262,7 @@ def test_an_mqtt_sink_finds_paho_in_the_bundle(tmp_path: Path) -> None:
     folder = unpacked(made, tmp_path / "u")
     script = (
         f"import sys; sys.path[:0] = [{str(folder / 'runner')!r}, {str(folder / 'site')!r}]\n"
-        "from edge_deploy_runner.sinks.mqtt import Broker, MqttSink\n"
+        "from edge_deploy_runner.service.sinks.mqtt import Broker, MqttSink\n"
         "sink = MqttSink(print, Broker('127.0.0.1', 'doors', 9))\n"
         "sink.open(); sink.close()\n"
         "import paho.mqtt; print(paho.mqtt.__file__, paho.mqtt.__version__)\n"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, edge_deploy, skip_or_fail
-from edge_deploy_runner import probe
+from edge_deploy_runner.doctor import probe
 from golden_keys import check_golden
 from sshd import Sshd, sshd_server  # noqa: F401 - a fixture
 
@@ -71,7 +71,7 @@ def test_the_words_for_a_reader() -> None:
 
 def test_the_doctor_imports_nothing_heavy() -> None:
     code = (
-        "import sys, edge_deploy_runner.commands.doctor, edge_deploy_runner.doctor;"
+        "import sys, edge_deploy_runner.commands.doctor, edge_deploy_runner.doctor.examining;"
         "heavy = {'numpy', 'PIL', 'ai_edge_litert', 'tensorflow'} & set(sys.modules);"
         "sys.exit(repr(heavy) if heavy else 0)"
     )
@@ -156,7 +156,7 @@ def test_where_no_second_program_can_be_started_the_probe_forks(
     (tmp_path / "PIL" / "Image.py").write_text("")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.executable = {str(foreign)!r}\n"
-        "from edge_deploy_runner.probe import run_probe\n"
+        "from edge_deploy_runner.doctor.probe import run_probe\n"
         f"found = run_probe({1.0 if '600' in body else 120.0})\n"
         "print(found.ending)\nprint(*found.stages)"
     )

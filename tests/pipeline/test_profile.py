@@ -17,14 +17,16 @@ from xml.etree import ElementTree
 
 import pytest
 import small_models
-from edge_deploy_runner import environment, measuring, operator_bench
-from edge_deploy_runner.bench_process import BenchProcess, start_run
+from edge_deploy_runner.bench import measuring
+from edge_deploy_runner.bench import operators as operator_bench
+from edge_deploy_runner.bench.measuring import MeterChoice
+from edge_deploy_runner.bench.process import BenchProcess, start_run
+from edge_deploy_runner.bench.records import Measurement, OperatorTiming, read_measurement
+from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
-from edge_deploy_runner.measuring import MeterChoice
-from edge_deploy_runner.model_file import ModelFile
-from edge_deploy_runner.power_meters import PowerReading, alternate
-from edge_deploy_runner.records import Measurement, OperatorTiming, read_measurement
-from edge_deploy_runner.run_spec import RunSpec
+from edge_deploy_runner.machine import environment
+from edge_deploy_runner.machine.power_meters import PowerReading, alternate
+from edge_deploy_runner.tflite.model_file import ModelFile
 from golden_keys import check_golden
 from measurements import made_up
 
@@ -230,8 +232,8 @@ def test_an_unknown_task_is_an_error() -> None:
 def test_the_child_dies_with_its_parent(model: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from edge_deploy_runner.bench_process import start_run\n"
-        "from edge_deploy_runner.run_spec import RunSpec\n"
+        "from edge_deploy_runner.bench.process import start_run\n"
+        "from edge_deploy_runner.bench.run_spec import RunSpec\n"
         "child = start_run(Path(sys.argv[1]), RunSpec())\nchild.answer()\n"
         "print(child._child.pid, flush=True)\nchild.block(1, 600.0)\n"
     )
@@ -264,7 +266,7 @@ def test_one_request_one_answer(model: Path) -> None:
         "spec": {"threads": 1, "min_runs": 20, "min_seconds": 0.0},
     }  # fmt: skip
     answer = subprocess.run(
-        [sys.executable, "-m", "edge_deploy_runner.bench"],
+        [sys.executable, "-m", "edge_deploy_runner.bench.child"],
         input=json.dumps(request), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert len(json.loads(answer.stdout)["latencies_ns"]) == 20
@@ -273,7 +275,7 @@ def test_one_request_one_answer(model: Path) -> None:
 def test_profiling_imports_no_tensorflow_in_the_parent(model: Path) -> None:
     code = (
         "import sys\nfrom edge_deploy.profiling import profile\n"
-        "from edge_deploy_runner.run_spec import RunSpec\n"
+        "from edge_deploy_runner.bench.run_spec import RunSpec\n"
         "profile(sys.argv[1], spec=RunSpec(min_runs=5, min_seconds=0.0))\n"
         "print([name for name in ('tensorflow', 'keras', 'torch', 'rich', 'click')"
         " if name in sys.modules])\n"

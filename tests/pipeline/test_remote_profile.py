@@ -16,19 +16,19 @@ import psutil
 import pytest
 import small_models
 from conftest import edge_deploy, skip_or_fail
-from edge_deploy_runner.bench_protocol import answer_json, read_answer, read_request, request_json
+from edge_deploy_runner.bench.measuring import MeterChoice, Request, measure
+from edge_deploy_runner.bench.operators import OperatorModel
+from edge_deploy_runner.bench.protocol import answer_json, read_answer, read_request, request_json
+from edge_deploy_runner.bench.records import Measurement
+from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError, DeviceError
-from edge_deploy_runner.measuring import MeterChoice, Request, measure
-from edge_deploy_runner.operator_bench import OperatorModel
-from edge_deploy_runner.records import Measurement
-from edge_deploy_runner.run_spec import RunSpec
 from edge_deploy_runner.version import package_digest
 from sshd import Sshd, running_sshd, sshd_server  # noqa: F401 - a fixture
 
+from edge_deploy.bundles.wheels import WheelPlatform, pinned_wheels
 from edge_deploy.profiling import profile
-from edge_deploy.remote_runner import KEPT_RUNNERS, RemoteRunner
-from edge_deploy.ssh import SshDevice, parse_target
-from edge_deploy.wheels import WheelPlatform, pinned_wheels
+from edge_deploy.remote.runner import KEPT_RUNNERS, RemoteRunner
+from edge_deploy.remote.ssh import SshDevice, parse_target
 
 SHORT = RunSpec(min_runs=30, min_seconds=0.05, warm_up_seconds=0.01)
 FAST = ["--runs", "30", "--seconds", "0.05"]

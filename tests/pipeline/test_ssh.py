@@ -15,8 +15,8 @@ from conftest import edge_deploy
 from edge_deploy_runner.errors import DeviceError
 from sshd import Sshd, running_sshd, sshd_server  # noqa: F401 - a fixture
 
-from edge_deploy import ssh
-from edge_deploy.ssh import SshDevice, parse_target
+from edge_deploy.remote import ssh
+from edge_deploy.remote.ssh import SshDevice, parse_target
 
 HOSTILE = 'it\'s a "file"; $(touch owned) `touch owned` \\ * \n name'
 

@@ -9,7 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_deploy_runner.bench import checked_delegate, error_from_answer, random_tensor, timed_runs
+from edge_deploy_runner.bench.child import (
+    checked_delegate,
+    error_from_answer,
+    random_tensor,
+    timed_runs,
+)
 from edge_deploy_runner.errors import BadInputError, DeviceError, EdgeDeployError
 
 

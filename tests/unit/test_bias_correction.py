@@ -12,7 +12,7 @@ from edge_deploy_converters.bias_correction import correct_biases, mean_inputs
 from edge_deploy_converters.quantization import quantize
 from edge_deploy_converters.recipes import RECIPES
 from edge_deploy_runner.interpreter import LoadedModel
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 from small_models_photo import Builder
 
 HEIGHT, WIDTH = 9, 7

@@ -12,17 +12,17 @@ import pytest
 from edge_deploy_runner.classifier import Classifier
 from edge_deploy_runner.contract import PRESETS
 from edge_deploy_runner.errors import BadInputError, OutputError, UsageError
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 from edge_deploy_runner.toml import tomllib
 from golden_keys import check_golden
 from small_bundle import HERE, small_bundle, small_site, unpacked
 from small_models_photo import COLOR_LABELS, color_classifier, write_model, write_photo
 
-from edge_deploy import bundling
 from edge_deploy.bundle_files.installer.bundle_reading import check_bundle
-from edge_deploy.bundle_targets import BundleTarget
-from edge_deploy.bundling import Bundle, GateError, bundle
-from edge_deploy.wheels import SiteArchive, WheelPlatform
+from edge_deploy.bundles import bundling
+from edge_deploy.bundles.bundling import Bundle, GateError, bundle
+from edge_deploy.bundles.targets import BundleTarget
+from edge_deploy.bundles.wheels import SiteArchive, WheelPlatform
 
 ARMV7 = BundleTarget("armv7", "a 32-bit system", WheelPlatform((3, 11), "armv7l"))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_deploy_converters.calibration import METHODS, Ranges, calibrate
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 from small_models_photo import color_classifier
 
 RANDOM = np.random.default_rng(11)

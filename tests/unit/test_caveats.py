@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from edge_deploy_runner.caveats import held_back_in, void_reasons, warnings_of
-from edge_deploy_runner.telemetry import Look, Telemetry
+from edge_deploy_runner.bench.caveats import held_back_in, void_reasons, warnings_of
+from edge_deploy_runner.machine.telemetry import Look, Telemetry
 from measurements import made_up, sustained
 
 

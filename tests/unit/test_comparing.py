@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edge_deploy_runner.bench.records import Measurement, ModelIdentity
+from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.records import Measurement, ModelIdentity
-from edge_deploy_runner.run_spec import RunSpec
 from measurements import made_up
 
 from edge_deploy.comparing import (

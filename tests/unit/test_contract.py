@@ -21,7 +21,7 @@ from edge_deploy_runner.contract import (
     read_preprocessing,
 )  # fmt: skip
 from edge_deploy_runner.errors import BadInputError, DamagedModelError, UsageError
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 from small_models_photo import MOBILENET, Builder, color_classifier, with_files
 
 

@@ -6,8 +6,8 @@ import itertools
 import random
 
 import pytest
-from edge_deploy_runner.decisions import Change, Rule, State, decide
 from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.service.decisions import Change, Rule, State, decide
 
 
 def play(rule: Rule, pattern: str, step_s: float = 1.0) -> str:

@@ -14,9 +14,9 @@ from edge_deploy_runner.detection_outputs import (
 )
 from edge_deploy_runner.detector import Box, Detector, fit_detector_labels, in_photo
 from edge_deploy_runner.errors import BadInputError, UsageError
-from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.reduced_photo import ReducedPhoto
 from edge_deploy_runner.tasks import find, open_model, prepare_input
+from edge_deploy_runner.tflite.model_file import ModelFile
 from flatbuffers import flexbuffers
 from PIL import Image
 from small_detectors import (

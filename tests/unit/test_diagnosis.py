@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from edge_deploy_runner.doctor.finding import Finding
 from edge_deploy_runner.errors import DeviceError, UsageError
-from edge_deploy_runner.finding import Finding
 
 from edge_deploy import diagnosis, diagnosis_computer
-from edge_deploy.ssh_target import SshTarget
-from edge_deploy.wheels import WheelPlatform
+from edge_deploy.bundles.wheels import WheelPlatform
+from edge_deploy.remote.target import SshTarget
 
 PI = SshTarget("raspberrypi.local", "pi", 2222)
 

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_deploy_runner import doctor, doctor_hardware, doctor_software, telemetry
-from edge_deploy_runner.environment import Environment, describe
-from edge_deploy_runner.finding import Finding
-from edge_deploy_runner.probe import Probe
-from edge_deploy_runner.probe_model import EXPECTED, MODEL
-from edge_deploy_runner.telemetry import Telemetry
+from edge_deploy_runner.doctor import examining as doctor
+from edge_deploy_runner.doctor import hardware as doctor_hardware
+from edge_deploy_runner.doctor import software as doctor_software
+from edge_deploy_runner.doctor.finding import Finding
+from edge_deploy_runner.doctor.probe import Probe
+from edge_deploy_runner.doctor.probe_model import EXPECTED, MODEL
+from edge_deploy_runner.machine import telemetry
+from edge_deploy_runner.machine.environment import Environment, describe
+from edge_deploy_runner.machine.telemetry import Telemetry
 from make_probe_model import probe_model
 from pi_roots import BOARDS, PI_4B, PI_4B_32_BIT, PI_5, ZERO_2_W, ZERO_W, Pi, put, write_pi
 
-from edge_deploy.wheels import pinned_wheels
+from edge_deploy.bundles.wheels import pinned_wheels
 
 RIGHT = {"answer": list(EXPECTED)}
 HEALTHY = Probe(

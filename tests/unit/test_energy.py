@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from edge_deploy_runner.bench.records import Energy
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.power_log import CounterSlice, counted_uj
-from edge_deploy_runner.power_meters import PowerReading, PowerWindow
-from edge_deploy_runner.records import Energy
+from edge_deploy_runner.machine.power_log import CounterSlice, counted_uj
+from edge_deploy_runner.machine.power_meters import PowerReading, PowerWindow
 
 from edge_deploy.energy import (
     Battery,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from edge_deploy_runner import boards, emulation, environment
+from edge_deploy_runner.machine import boards, emulation, environment
 from pi_roots import BOARDS, PI_4B, PI_5, Pi, cpuinfo, put, write_pi
 
 

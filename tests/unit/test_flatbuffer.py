@@ -9,7 +9,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from edge_deploy_runner.errors import DamagedModelError
-from edge_deploy_runner.flatbuffer import Table
+from edge_deploy_runner.tflite.flatbuffer import Table
 
 
 def sample() -> bytes:

@@ -17,7 +17,7 @@ from edge_deploy_converters.flatbuffer_model import (
     unpack,
 )
 from edge_deploy_runner.interpreter import LoadedModel
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 from small_models_photo import color_classifier, mixed_model, two_input_model
 
 

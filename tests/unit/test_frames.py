@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
-from edge_deploy_runner.frames import Frame, PhotoSource, camera_path, open_source
-from edge_deploy_runner.picamera import PiCameraSource
-from edge_deploy_runner.v4l2 import CameraSource
-from edge_deploy_runner.video import AnimationSource, VideoSource
-from edge_deploy_runner.watching import WatchedFolder
+from edge_deploy_runner.sources.frames import Frame, PhotoSource, camera_path, open_source
+from edge_deploy_runner.sources.picamera import PiCameraSource
+from edge_deploy_runner.sources.v4l2 import CameraSource
+from edge_deploy_runner.sources.video import AnimationSource, VideoSource
+from edge_deploy_runner.sources.watching import WatchedFolder
 from PIL import Image
 from small_models_photo import COLORS, write_photo
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from edge_deploy_runner import graph_cost
 from edge_deploy_runner.contract import PRESETS
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite import graph_cost
+from edge_deploy_runner.tflite.model_file import ModelFile
 from small_models_photo import (
     Builder,
     color_classifier,

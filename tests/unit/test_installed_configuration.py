@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_deploy_runner.service_config import read_service_config
+from edge_deploy_runner.service.config import read_service_config
 from small_bundle import run_installer, small_bundle, small_site, unpacked
 
 from edge_deploy.bundle_files.installer import service_unit, steps

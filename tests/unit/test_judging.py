@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from edge_deploy_runner.bench.records import Energy, ModelIdentity
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.records import Energy, ModelIdentity
 from measurements import made_up, sustained
 
 from edge_deploy.budget import parse_budget

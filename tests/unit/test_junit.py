@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from edge_deploy_runner.records import ModelIdentity
+from edge_deploy_runner.bench.records import ModelIdentity
 from measurements import made_up
 
 from edge_deploy.budget import parse_budget

@@ -9,7 +9,7 @@ import pytest
 from edge_deploy_converters.kernel_balancing import balance_kernels
 from edge_deploy_converters.quantization import quantize
 from edge_deploy_converters.recipes import RECIPES, Recipe
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 from test_bias_correction import Layer, build
 
 PER_TENSOR = Recipe("per-tensor", activations="float32", granularity="tensor", io="float32")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from measurements import made_up, sustained
 
@@ -72,12 +74,7 @@ def test_a_runtime_that_we_brought_is_named(capsys: pytest.CaptureFixture[str]) 
 
 def test_an_emulator_is_named_beside_the_device(capsys: pytest.CaptureFixture[str]) -> None:
     device = {"id": "ssh", "target": "ssh://pi@pi", "emulator": "QEMU's virt board"}
-    assert "ssh://pi@pi emulated by QEMU's virt board" in words(shown(capsys, device=device))
-    device["cpu_model"] = "Cortex-A53"
-    text = words(shown(capsys, device=device))
-    assert "ssh://pi@pi Cortex-A53, emulated by QEMU's virt board" in text
-
-
-def words(text: str) -> str:
-    """A table's text, whose cells may be folded, on one line."""
-    return " ".join(text.split())
+    show_measurement(replace(made_up(), device=device))
+    assert "ssh://pi@pi  emulated by QEMU's virt board" in capsys.readouterr().out
+    show_measurement(replace(made_up(), device={**device, "cpu_model": "Cortex-A53"}))
+    assert "ssh://pi@pi  Cortex-A53, emulated by QEMU's virt board" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from edge_deploy_converters.flatbuffer_model import drop_metadata, pack, unpack
 from edge_deploy_converters.metadata import append_files, attach, is_standard
 from edge_deploy_runner.contract import PRESETS, Contract, Preprocessing, read_contract
 from edge_deploy_runner.interpreter import LoadedModel
-from edge_deploy_runner.model_file import CONTRACT_ENTRY, STANDARD_ENTRY, ModelFile
+from edge_deploy_runner.tflite.model_file import CONTRACT_ENTRY, STANDARD_ENTRY, ModelFile
 from small_models_photo import color_classifier, grey_contract
 
 LABELS = ("roux", "grün", "蓝")

@@ -13,9 +13,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from edge_deploy_runner.contract import CONTRACT_ENTRY
 from edge_deploy_runner.errors import BadInputError, DamagedModelError
-from edge_deploy_runner.graph import BITS, TENSOR_TYPES
-from edge_deploy_runner.model_file import ModelFile
-from edge_deploy_runner.operator_names import BUILTIN_OPERATORS
+from edge_deploy_runner.tflite.graph import BITS, TENSOR_TYPES
+from edge_deploy_runner.tflite.model_file import ModelFile
+from edge_deploy_runner.tflite.operator_names import BUILTIN_OPERATORS
 from small_models_photo import Builder, color_classifier, mixed_model, with_files
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.model_watch import ModelWatch, load
+from edge_deploy_runner.service.model_watch import ModelWatch, load
 from edge_deploy_runner.tasks import open_model
 from small_detectors import quarter_detector
 from small_models_photo import color_classifier, write_model

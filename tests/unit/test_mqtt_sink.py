@@ -14,8 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from edge_deploy_runner.sinks import Notice
-from edge_deploy_runner.sinks.mqtt import Broker, MqttSink
+from edge_deploy_runner.service.sinks import Notice
+from edge_deploy_runner.service.sinks.mqtt import Broker, MqttSink
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 4, 12, 14
 
@@ -196,7 +196,7 @@ def test_the_client_of_paho_1_as_in_bookworm(
         return real(versions.VERSION1, client_id=client_id)
 
     module = SimpleNamespace(Client=old)
-    monkeypatch.setattr("edge_deploy_runner.sinks.mqtt.import_module", lambda _: module)
+    monkeypatch.setattr("edge_deploy_runner.service.sinks.mqtt.import_module", lambda _: module)
     told: list[str] = []
     sink = MqttSink(told.append, Broker("127.0.0.1", "t", broker.port))
     with pytest.warns(DeprecationWarning, match="Callback API version 1"):

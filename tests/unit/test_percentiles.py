@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from edge_deploy_runner.percentiles import (
+from edge_deploy_runner.bench.percentiles import (
     MIN_RUNS_P99,
     coefficient_of_variation,
     estimate,

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from edge_deploy_runner.errors import DeviceError
-from edge_deploy_runner.picamera import PiCameraSource
-from edge_deploy_runner.v4l2 import CameraHung
+from edge_deploy_runner.sources.picamera import PiCameraSource
+from edge_deploy_runner.sources.v4l2 import CameraHung
 from PIL import Image
 
 
@@ -114,6 +114,6 @@ def test_a_picamera2_for_another_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: str) -> None:
         raise ValueError("numpy.dtype size changed")
 
-    monkeypatch.setattr("edge_deploy_runner.picamera.import_module", broken)
+    monkeypatch.setattr("edge_deploy_runner.sources.picamera.import_module", broken)
     with pytest.raises(DeviceError, match=r"cannot be imported \(numpy\.dtype size changed\)"):
         PiCameraSource(0).__enter__()

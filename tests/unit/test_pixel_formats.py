@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.pixel_formats import PixelFormat, to_image
+from edge_deploy_runner.sources.pixel_formats import PixelFormat, to_image
 from PIL import Image
 
 WEIGHTS = {"bt601": (0.299, 0.587, 0.114), "bt709": (0.2126, 0.7152, 0.0722),

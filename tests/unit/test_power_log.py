@@ -6,8 +6,8 @@ import json
 
 import pytest
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.power_log import CounterSlice, PowerLog
-from edge_deploy_runner.power_meters import PowerReading, PowerWindow
+from edge_deploy_runner.machine.power_log import CounterSlice, PowerLog
+from edge_deploy_runner.machine.power_meters import PowerReading, PowerWindow
 
 
 def test_readings_come_back() -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from edge_deploy_runner import power_meters, vcgencmd
 from edge_deploy_runner.errors import DeviceError, UsageError
-from edge_deploy_runner.power_meters import (
+from edge_deploy_runner.machine import power_meters, vcgencmd
+from edge_deploy_runner.machine.power_meters import (
     I2cBus,
     InaMeter,
     PiSugarMeter,

@@ -15,7 +15,7 @@ from edge_deploy_converters.proofs import NamedModel, Proof, cosines, prove
 from edge_deploy_converters.quantization import quantize
 from edge_deploy_converters.recipes import RECIPES, Recipe, Rule
 from edge_deploy_runner.contract import Contract
-from edge_deploy_runner.model_file import ModelFile
+from edge_deploy_runner.tflite.model_file import ModelFile
 from small_models import custom_operator_model
 from small_models_photo import MOBILENET, color_classifier
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edge_deploy_runner.bench.records import BatteryUse, Energy, Measurement, read_measurement
+from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError, UsageError
-from edge_deploy_runner.records import BatteryUse, Energy, Measurement, read_measurement
-from edge_deploy_runner.run_spec import RunSpec
-from edge_deploy_runner.telemetry import Look, Telemetry
+from edge_deploy_runner.machine.telemetry import Look, Telemetry
 from measurements import made_up, sustained
 
 

@@ -14,8 +14,8 @@ from edge_deploy_runner import running
 from edge_deploy_runner.classifier import Answer, Classifier
 from edge_deploy_runner.contract import PRESETS
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.inputs import Input, iter_inputs, kind_of
 from edge_deploy_runner.running import Result, open_for_run, prepare_inputs, run_inputs
+from edge_deploy_runner.sources.inputs import Input, iter_inputs, kind_of
 from PIL import Image
 from small_models_photo import COLORS, write_model, write_photo
 

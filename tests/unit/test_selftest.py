@@ -11,13 +11,13 @@ import pytest
 from edge_deploy_runner.__main__ import main as runner
 from edge_deploy_runner.contract import PRESETS, Preprocessing, read_contract
 from edge_deploy_runner.errors import BadInputError, BundleError
-from edge_deploy_runner.model_file import ModelFile
 from edge_deploy_runner.selftest import compare, selftest
+from edge_deploy_runner.tflite.model_file import ModelFile
 from small_detectors import write_detector
 from small_models import float16_model, float_model, int8_model, rank_two_model, two_input_model
 from small_models_photo import color_classifier, mixed_model
 
-from edge_deploy.golden_outputs import arithmetic, make_golden, quantizes_while_running
+from edge_deploy.bundles.golden_outputs import arithmetic, make_golden, quantizes_while_running
 
 MOBILENET = PRESETS["mobilenet"]
 

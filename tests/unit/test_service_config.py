@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from edge_deploy_runner.decisions import Rule
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.service_config import (
+from edge_deploy_runner.service.config import (
     _TOP_KEYS,
     ServiceConfig,
     parse_quantity,
     read_service_config,
 )
-from edge_deploy_runner.sink_config import _KEYS, check_sink_labels
+from edge_deploy_runner.service.decisions import Rule
+from edge_deploy_runner.service.sink_config import _KEYS, check_sink_labels
 
 SMALLEST = 'model = "m.tflite"\nsource = "camera:0"\n'
 WHOLE = """

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from edge_deploy_runner.service_manager import ServiceManager
+from edge_deploy_runner.service.systemd import ServiceManager
 
 
 @pytest.fixture(params=["path", "abstract"])

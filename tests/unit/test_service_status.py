@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from edge_deploy_runner import service_status
-from edge_deploy_runner.service_status import Journal, Status, resident_bytes, write_status
+from edge_deploy_runner.service import status as service_status
+from edge_deploy_runner.service.status import Journal, Status, resident_bytes, write_status
 
 
 def test_a_status_says_what_happened(tmp_path: Path) -> None:

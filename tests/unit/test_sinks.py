@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from edge_deploy_runner.errors import BadInputError, DeviceError, OutputError
-from edge_deploy_runner.sinks import ANSWER, ERROR, Notice
-from edge_deploy_runner.sinks.command import CommandSink, check_argv, environment, fill
-from edge_deploy_runner.sinks.gpio import GpioSink
-from edge_deploy_runner.sinks.lines import LinesSink, RotatingFile, log_line
+from edge_deploy_runner.service.sinks import ANSWER, ERROR, Notice
+from edge_deploy_runner.service.sinks.command import CommandSink, check_argv, environment, fill
+from edge_deploy_runner.service.sinks.gpio import GpioSink
+from edge_deploy_runner.service.sinks.lines import LinesSink, RotatingFile, log_line
 
 NOTICE = Notice("fired", "1970-01-01T00:00:07.000+00:00", "camera#7", "cat", 0.875)
 
@@ -318,8 +318,8 @@ def test_commands_that_fail_or_are_missing_are_told_once(tmp_path: Path) -> None
 def test_a_commands_output_does_not_mix_with_json_lines(tmp_path: Path) -> None:
     script = (
         "import sys\n"
-        "from edge_deploy_runner.sinks import Notice\n"
-        "from edge_deploy_runner.sinks.command import CommandSink\n"
+        "from edge_deploy_runner.service.sinks import Notice\n"
+        "from edge_deploy_runner.service.sinks.command import CommandSink\n"
         "sink = CommandSink(print, ['/bin/echo', 'words of', '{label}'])\n"
         "sink.open(); sink.put(Notice('fired', 't', 'i', 'cat', 1.0))\n"
         "import time; time.sleep(0.3); sink.close()\n"
@@ -391,8 +391,8 @@ def test_a_pin_that_cannot_be_had(pins: Any) -> None:
 def test_without_the_package_a_sentence(module: str, package: str) -> None:
     script = (
         f"import sys; sys.modules[{module!r}] = None\n"
-        "from edge_deploy_runner.sinks.gpio import GpioSink\n"
-        "from edge_deploy_runner.sinks.mqtt import Broker, MqttSink\n"
+        "from edge_deploy_runner.service.sinks.gpio import GpioSink\n"
+        "from edge_deploy_runner.service.sinks.mqtt import Broker, MqttSink\n"
         f"sink = GpioSink(print, 17) if {module!r} == 'gpiozero' else "
         "MqttSink(print, Broker('h', 't'))\n"
         "from edge_deploy_runner.errors import DeviceError\n"

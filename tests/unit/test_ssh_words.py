@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from edge_deploy_runner.errors import UsageError
 
-from edge_deploy.remote_runner import Probe, obstacle
-from edge_deploy.ssh_errors import explain_connection, explain_loss, is_full_disk
-from edge_deploy.ssh_target import SshTarget, parse_target
+from edge_deploy.remote.runner import Probe, obstacle
+from edge_deploy.remote.ssh_errors import explain_connection, explain_loss, is_full_disk
+from edge_deploy.remote.target import SshTarget, parse_target
 
 PI = SshTarget("raspberrypi.local", "pi")
 ODD_PORT = SshTarget("192.168.1.7", "pi", 2222)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from edge_deploy_runner.errors import BadInputError, DeviceError
-from edge_deploy_runner.frames import Frame, FrameSource, Reports
-from edge_deploy_runner.streaming import Ready, Refused, Stream, Trouble, newest
-from edge_deploy_runner.v4l2 import CameraHung
+from edge_deploy_runner.sources.frames import Frame, FrameSource, Reports
+from edge_deploy_runner.sources.streaming import Ready, Refused, Stream, Trouble, newest
+from edge_deploy_runner.sources.v4l2 import CameraHung
 from PIL import Image
 
 PICTURE = Image.new("RGB", (1, 1))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from edge_deploy_runner.records import Sustained
-from edge_deploy_runner.sustained_run import (
+from edge_deploy_runner.bench.records import Sustained
+from edge_deploy_runner.bench.sustained import (
     MOST_KEPT,
     MOST_WINDOWS,
     part_seconds,
     sustain,
     thinned,
 )
-from edge_deploy_runner.telemetry import Telemetry
+from edge_deploy_runner.machine.telemetry import Telemetry
 
 
 class Board:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from edge_deploy_runner import telemetry, vcgencmd
-from edge_deploy_runner.telemetry import CpuTimes
+from edge_deploy_runner.machine import telemetry, vcgencmd
+from edge_deploy_runner.machine.telemetry import CpuTimes
 from pi_roots import BOARDS, PI_4B, Pi, put, write_pi
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.preprocessing import InputSpec
-from edge_deploy_runner.tensor_files import read_rows, row_content
+from edge_deploy_runner.sources.tensor_files import read_rows, row_content
 from PIL import Image
 
 FLOAT = InputSpec((1, 4, 6, 3), "float32")

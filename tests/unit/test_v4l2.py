@@ -7,10 +7,10 @@ import struct
 from pathlib import Path
 
 import pytest
-from edge_deploy_runner import v4l2
 from edge_deploy_runner.errors import DeviceError
-from edge_deploy_runner.frames import Reports
-from edge_deploy_runner.v4l2 import CameraHung, CameraSource, Layout, parse_format
+from edge_deploy_runner.sources import v4l2
+from edge_deploy_runner.sources.frames import Reports
+from edge_deploy_runner.sources.v4l2 import CameraHung, CameraSource, Layout, parse_format
 from fake_camera import FakeCamera
 
 YUYV = {"YUYV": (8, 4)}

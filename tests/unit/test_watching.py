@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from edge_deploy_runner.errors import BadInputError, EdgeDeployError
-from edge_deploy_runner.frames import Frame, Reports, SeenFiles
-from edge_deploy_runner.watching import WatchedFolder
+from edge_deploy_runner.sources.frames import Frame, Reports, SeenFiles
+from edge_deploy_runner.sources.watching import WatchedFolder
 from PIL import Image
 
 

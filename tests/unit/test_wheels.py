@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from edge_deploy_runner.errors import BadInputError, BundleError
 
-from edge_deploy import wheels
-from edge_deploy.bundle_targets import read_target, target_names
-from edge_deploy.wheels import (
+from edge_deploy.bundles import wheels
+from edge_deploy.bundles.targets import read_target, target_names
+from edge_deploy.bundles.wheels import (
     PinnedWheel,
     WheelPlatform,
     pinned_wheels,

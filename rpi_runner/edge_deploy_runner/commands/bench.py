@@ -16,13 +16,13 @@ import threading
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_deploy_runner.bench_protocol import answer_json, read_operators, read_request
+from edge_deploy_runner.bench.measuring import Measured, MeterChoice, Request, measure
+from edge_deploy_runner.bench.protocol import answer_json, read_operators, read_request
+from edge_deploy_runner.bench.records import Measurement
+from edge_deploy_runner.bench.run_spec import DELEGATES, RunSpec
 from edge_deploy_runner.errors import UsageError
-from edge_deploy_runner.measuring import Measured, MeterChoice, Request, measure
-from edge_deploy_runner.power_meters import METERS
+from edge_deploy_runner.machine.power_meters import METERS
 from edge_deploy_runner.progress import Progress, silent
-from edge_deploy_runner.records import Measurement
-from edge_deploy_runner.run_spec import DELEGATES, RunSpec
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

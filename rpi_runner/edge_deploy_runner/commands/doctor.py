@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Examine this machine and print what was found."""
-    from edge_deploy_runner.doctor import examine, render, summary
+    from edge_deploy_runner.doctor.examining import examine, render, summary
 
     found = examine()
     if arguments.json:

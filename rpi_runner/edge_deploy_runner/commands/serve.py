@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Serve, or say what would be served."""
-    from edge_deploy_runner.service import describe, serve
-    from edge_deploy_runner.service_config import read_service_config
+    from edge_deploy_runner.service.config import read_service_config
+    from edge_deploy_runner.service.loop import describe, serve
 
     if arguments.check:
         print(describe(read_service_config(arguments.config)))

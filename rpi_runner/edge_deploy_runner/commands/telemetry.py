@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from edge_deploy_runner.errors import DeviceError, UsageError
-from edge_deploy_runner.power_meters import (
+from edge_deploy_runner.machine.power_meters import (
     DEFAULT_I2C_BUS,
     DEFAULT_SHUNT_OHMS,
     METERS,
@@ -20,7 +20,7 @@ from edge_deploy_runner.power_meters import (
     PowerReading,
     open_meter,
 )
-from edge_deploy_runner.telemetry import (
+from edge_deploy_runner.machine.telemetry import (
     Telemetry,
     throttled_since_boot_words,
     throttling_words,

@@ -1,0 +1,1 @@
+"""A device that is reached over ssh: the connection, and our runner on it."""

@@ -1,0 +1,109 @@
+"""What makes a measurement less than it seems, and what makes it void."""
+
+from __future__ import annotations
+
+from edge_deploy_runner.machine.telemetry import throttling_words
+
+from .percentiles import MIN_RUNS_P99, coefficient_of_variation
+from .records import Measurement, Sustained
+
+HIGH_VARIATION = 0.03
+HIGH_OTHERS_SHARE = 0.05
+_LOW_SHARE_INT8 = 0.9
+
+
+# The bits of an ailing supply, now and since boot: no run under it says anything.
+_UNDER_VOLTAGE = 0x10001
+
+
+def void_reasons(result: Measurement) -> tuple[str, ...]:
+    """Why the times do not count: the board was held back while they were taken.
+
+    A throttling bit set before, among or after the timed runs (0-3), one that came up since
+    (16-19), or an alarm of the supply. Of the looks during a sustained run only under-voltage
+    counts: heat and what it does to the clock are what that run is there to show.
+    """
+    before, after = result.telemetry_before, result.telemetry_after
+    during = [look.telemetry for look in result.telemetry_during]
+    looks = [(look.throttled, 0xF000F) for look in (before, *during, after)]
+    if result.sustained is not None:
+        looks += [(window.throttled, _UNDER_VOLTAGE) for window in result.sustained.windows]
+    seen = 0
+    for bits, mask in looks:
+        seen |= (bits or 0) & mask
+    known_before = 0xF if before.throttled is None else before.throttled >> 16 & 0xF
+    words = throttling_words(seen)
+    fresh = [word for word in throttling_words(seen >> 16 & ~known_before) if word not in words]
+    found = []
+    if words:
+        found.append(f"the board reported {', '.join(words)}")
+    if fresh:
+        found.append(f"the board met {', '.join(fresh)} during the run")
+    if not seen & 1 and any(look.under_voltage for look in (before, *during, after)):
+        found.append("the board reported under-voltage")
+    return tuple(found)
+
+
+def held_back_in(sustained: Sustained) -> tuple[float, tuple[str, ...]] | None:
+    """When a sustained run was first held back, in seconds, and by what; None where never."""
+    for window in sustained.windows:
+        words = throttling_words(window.throttled or 0)
+        if words:
+            return window.start_s, words
+    return None
+
+
+def warnings_of(result: Measurement, integer: bool = False) -> tuple[str, ...]:
+    """What makes these figures less than they seem. `integer`: the model holds 8-bit tensors."""
+    found = [
+        f"{reason}, so its times are void: mend its power supply or cooling and measure again"
+        for reason in void_reasons(result)
+    ]
+    runs = len(result.latencies_ns)
+    variation = coefficient_of_variation(result.latencies_ns)
+    if variation > HIGH_VARIATION:
+        found.append(
+            f"latencies vary by {variation:.1%} (coefficient of variation; above "
+            f"{HIGH_VARIATION:.0%}): something else runs, or the clock changes"
+        )
+    if runs < result.spec.min_runs:
+        found.append(
+            f"only {runs} runs instead of {result.spec.min_runs}: each takes longer than a second"
+        )
+    if runs < MIN_RUNS_P99:
+        found.append(f"p99 needs {MIN_RUNS_P99} runs and there are {runs}; raise --runs")
+    before, after = result.telemetry_before, result.telemetry_after
+    if after.governor is not None and after.governor != "performance":
+        found.append(f"the CPU governor is {after.governor}, not performance: the clock may change")
+    if before.governor != after.governor:
+        found.append(f"the CPU governor changed from {before.governor} to {after.governor}")
+    if after.others_cpu_share is not None and after.others_cpu_share > HIGH_OTHERS_SHARE:
+        found.append(f"other programs used {after.others_cpu_share:.0%} of the CPU meanwhile")
+    if after.on_battery:
+        found.append("the machine runs on battery, which may lower its clock")
+    share = result.delegate.operator_share
+    if result.delegate.asked == "auto" and result.delegate.used == "none":
+        found.append("XNNPACK takes none of the operators: TFLite's built-in kernels run them all")
+    elif result.delegate.asked != "none" and integer and share < _LOW_SHARE_INT8:
+        found.append(
+            f"XNNPACK takes only {share:.0%} of the operators of this integer model: the rest run "
+            "on slower kernels, so a float model may be faster"
+        )
+    if result.evidence == "simulated":
+        emulator = result.device.get("emulator")
+        found.append(
+            f"this machine is emulated{f' by {emulator}' if emulator else ''}: the latencies are "
+            "not a real device's"
+        )
+    if result.sustained is not None:
+        slowdown = result.sustained.slowdown().value
+        if slowdown > 1 + HIGH_VARIATION:
+            found.append(
+                f"under sustained load it became {slowdown - 1:.0%} slower: heat, or other work"
+            )
+        held = held_back_in(result.sustained)
+        if held is not None:
+            found.append(
+                f"{held[0]:.0f} s into the sustained load the board reported {', '.join(held[1])}"
+            )
+    return tuple(found)

@@ -1,0 +1,452 @@
+"""What a run is asked to do, and what it measured: the values and their JSON.
+
+Raw latencies are stored; percentiles and their intervals are computed on read.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.json_reader import Reader, read_json_object
+from edge_deploy_runner.machine.telemetry import Look, Telemetry
+
+from .percentiles import Estimate, latency_estimates
+from .run_spec import RunSpec
+
+FORMAT = "edge-deploy measurement"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which file was measured."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class DelegateUse:
+    """What was asked for, what ran, and the share of operators (0 to 1) that it took."""
+
+    asked: str
+    used: str
+    operator_share: float
+
+
+@dataclass(frozen=True)
+class OperatorTiming:
+    """One operator run alone; `ms` is None, and `reason` says why, where it cannot be."""
+
+    name: str
+    kind: str
+    ms: float | None
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `reason` only where there is one."""
+        record: dict[str, Any] = {"name": self.name, "kind": self.kind, "ms": self.ms}
+        return {**record, "reason": self.reason} if self.reason else record
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one inference: marginal (above idle) and gross, each with what it may be.
+
+    `evidence` "unknown" leaves the figures None and says why in `reason`.
+    """
+
+    evidence: str
+    mj_per_inference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    gross_mj_per_inference: float | None = None
+    gross_low: float | None = None
+    gross_high: float | None = None
+    idle_w: float | None = None
+    load_w: float | None = None
+    source: str = ""
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class BatteryUse:
+    """What the inferences cost a battery. Hours are None where the idle power is not known."""
+
+    capacity_mah: float
+    voltage_v: float
+    efficiency: float
+    evidence: str
+    percent_per_1000: float | None = None
+    hours_idle: float | None = None
+    hours_continuous: float | None = None
+    rate_hz: float | None = None
+    hours_at_rate: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """Latencies of one number of threads, taken in turn with the others."""
+
+    threads: int
+    latencies_ns: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Raw latencies and their percentiles."""
+        return {
+            "threads": self.threads,
+            "latencies_ns": list(self.latencies_ns),
+            "latency_ms": latency_json(self.latencies_ns),
+        }
+
+
+@dataclass(frozen=True)
+class SustainedWindow:
+    """A stretch of a long run, `start_s` after its begin, and how the board was at its end.
+
+    The temperature is the highest of the board's sensors and the clock the lowest that was seen;
+    `throttled` holds every throttling bit that was seen. None where the system does not say.
+    """
+
+    start_s: float
+    seconds: float
+    runs: int
+    p50_ms: float
+    p90_ms: float
+    temperature_celsius: float | None = None
+    frequency_mhz: float | None = None
+    throttled: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Sustained:
+    """A long run: the latencies of its first and of its last part, and windows all along it.
+
+    A part is a minute, and a tenth of a run that is shorter than two minutes (`part_seconds`). Of
+    a part with very many runs every N-th latency is kept.
+    """
+
+    seconds: float
+    runs: int
+    part_seconds: float
+    first_latencies_ns: tuple[int, ...]
+    last_latencies_ns: tuple[int, ...]
+    windows: tuple[SustainedWindow, ...] = ()
+
+    def first(self) -> dict[str, Estimate | None]:
+        """p50, p90, p99 of the first part, in ms."""
+        return latency_estimates(self.first_latencies_ns)
+
+    def last(self) -> dict[str, Estimate | None]:
+        """p50, p90, p99 of the last part, in ms."""
+        return latency_estimates(self.last_latencies_ns)
+
+    def slowdown(self) -> Estimate:
+        """The last part's median over the first part's, with its interval."""
+        first, last = self.first()["p50"], self.last()["p50"]
+        assert first is not None
+        assert last is not None
+        known = None not in (first.low, first.high, last.low, last.high)
+        return Estimate(
+            last.value / first.value,
+            last.low / first.high if known and last.low and first.high else None,
+            last.high / first.low if known and last.high and first.low else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Raw latencies, their percentiles, and the windows."""
+        first, last = latency_json(self.first_latencies_ns), latency_json(self.last_latencies_ns)
+        return {
+            "seconds": self.seconds,
+            "runs": self.runs,
+            "part_seconds": self.part_seconds,
+            "first_p50_ms": first["p50"],
+            "last_p50_ms": last["p50"],
+            "first_p90_ms": first["p90"],
+            "last_p90_ms": last["p90"],
+            "slowdown": self.slowdown().value,
+            "first_latencies_ns": list(self.first_latencies_ns),
+            "last_latencies_ns": list(self.last_latencies_ns),
+            "windows": [window.to_json() for window in self.windows],
+        }
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One model run on one device; every figure that `profile` reports, in raw form.
+
+    `device` holds "id", "target" and the environment; `runtime` "name", "version" and "origin"
+    ("device", or "pushed" where edge-deploy brought it). `void` says why none of the times count.
+    """
+
+    model: ModelIdentity
+    device: dict[str, Any]
+    runtime: dict[str, str]
+    spec: RunSpec
+    delegate: DelegateUse
+    load_ms: float
+    first_inference_ms: float
+    warm_up_ns: tuple[int, ...]
+    latencies_ns: tuple[int, ...]
+    peak_memory_bytes: int | None = None
+    baseline_memory_bytes: int | None = None
+    total_memory_bytes: int | None = None
+    operators: tuple[OperatorTiming, ...] = ()
+    operators_note: str = ""
+    energy: Energy = field(default_factory=lambda: Energy("unknown", reason="not asked for"))
+    battery: BatteryUse | None = None
+    sustained: Sustained | None = None
+    sweep: tuple[SweepPoint, ...] = ()
+    telemetry_before: Telemetry = field(default_factory=Telemetry)
+    telemetry_during: tuple[Look, ...] = ()
+    telemetry_after: Telemetry = field(default_factory=Telemetry)
+    warnings: tuple[str, ...] = ()
+    void: tuple[str, ...] = ()
+    evidence: str = "measured"
+    created_by: dict[str, str] = field(default_factory=dict)
+
+    def latency(self) -> dict[str, Estimate | None]:
+        """p50, p90, p99 in milliseconds with their 95% intervals; p99 None under 299 runs."""
+        return latency_estimates(self.latencies_ns)
+
+    @property
+    def operators_sum_ms(self) -> float | None:
+        """The operators' times added up; None where none was timed."""
+        known = [entry.ms for entry in self.operators if entry.ms is not None]
+        return math.fsum(known) if known else None
+
+    @property
+    def operators_ratio(self) -> float | None:
+        """The sum of the operators over the p50 of the whole: how far the table is from it."""
+        total, p50 = self.operators_sum_ms, self.latency()["p50"]
+        return None if total is None or p50 is None else total / p50.value
+
+    def to_json(self) -> dict[str, Any]:
+        """The measurement file, in a fixed order of keys."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": asdict(self.model),
+            "created_by": dict(self.created_by),
+            "device": dict(self.device),
+            "runtime": dict(self.runtime),
+            "threads": self.spec.threads,
+            "delegate": asdict(self.delegate),
+            "spec": self.spec.to_json(),
+            "size_bytes": self.model.size_bytes,
+            "load_ms": self.load_ms,
+            "first_inference_ms": self.first_inference_ms,
+            "warm_up_ns": list(self.warm_up_ns),
+            "latencies_ns": list(self.latencies_ns),
+            "latency_ms": latency_json(self.latencies_ns),
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "memory": {
+                "baseline_bytes": self.baseline_memory_bytes,
+                "total_bytes": self.total_memory_bytes,
+            },
+            "operators": [entry.to_json() for entry in self.operators],
+            "operators_sum_ms": self.operators_sum_ms,
+            "operators_ratio": self.operators_ratio,
+            "operators_note": self.operators_note,
+            "energy": self.energy.to_json(),
+            "battery": self.battery.to_json() if self.battery else None,
+            "sustained": self.sustained.to_json() if self.sustained else None,
+            "sweep": [point.to_json() for point in self.sweep],
+            "telemetry": {
+                "before": self.telemetry_before.to_json(),
+                "during": [look.to_json() for look in self.telemetry_during],
+                "after": self.telemetry_after.to_json(),
+            },
+            "warnings": list(self.warnings),
+            "void": list(self.void),
+            "evidence": self.evidence,
+        }
+
+    @classmethod
+    def from_json(cls, document: Any, origin: str = "the measurement") -> Measurement:
+        """The measurement in a parsed JSON document.
+
+        Raises `BadInputError` that names what is missing or makes no sense.
+        """
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise BadInputError(
+                f'{origin} is not a measurement (no "format": "{FORMAT}"); '
+                "make one with `edge-deploy profile MODEL -o FILE`"
+            )
+        if document.get("version") != VERSION:
+            raise BadInputError(
+                f"{origin} has version {document.get('version')!r} but this edge-deploy reads "
+                f"version {VERSION}; measure again"
+            )
+        reader = Reader(document, origin)
+        model, delegate = reader.object("model"), reader.object("delegate")
+        spec = RunSpec.from_json(reader.mapping("spec"))
+        if reader.integer("threads") != spec.threads:
+            raise BadInputError(f'{origin}: "threads" and its spec disagree')
+        memory, telemetry = reader.object("memory"), reader.object("telemetry")
+        runtime, device = reader.object("runtime"), reader.object("device")
+        runtime.text("name")
+        runtime.text("version")
+        device.text("id")
+        size_bytes = model.integer("size_bytes")
+        if reader.integer("size_bytes") != size_bytes:
+            raise BadInputError(f"{origin} states two different sizes of its model")
+        return cls(
+            model=ModelIdentity(model.text("name"), model.text("sha256"), size_bytes),
+            device=device.values,
+            runtime={key: str(value) for key, value in runtime.values.items()},
+            spec=spec,
+            delegate=DelegateUse(
+                delegate.text("asked"),
+                delegate.text("used"),
+                delegate.number("operator_share", largest=1.0),
+            ),
+            load_ms=reader.number("load_ms"),
+            first_inference_ms=reader.number("first_inference_ms"),
+            warm_up_ns=reader.latencies("warm_up_ns", may_be_empty=True),
+            latencies_ns=reader.latencies("latencies_ns"),
+            peak_memory_bytes=reader.optional_integer("peak_memory_bytes"),
+            baseline_memory_bytes=memory.optional_integer("baseline_bytes"),
+            total_memory_bytes=memory.optional_integer("total_bytes"),
+            operators=tuple(
+                OperatorTiming(
+                    entry.text("name"),
+                    entry.text("kind"),
+                    entry.optional_number("ms"),
+                    entry.text("reason", ""),
+                )
+                for entry in reader.objects("operators")
+            ),
+            operators_note=reader.text("operators_note", ""),
+            energy=_energy(reader.object("energy")),
+            battery=_battery(reader.object("battery")) if document.get("battery") else None,
+            sustained=_sustained(reader.object("sustained")) if document.get("sustained") else None,
+            sweep=tuple(
+                SweepPoint(entry.integer("threads"), entry.latencies("latencies_ns"))
+                for entry in reader.objects("sweep")
+            ),
+            telemetry_before=_telemetry(telemetry.optional_object("before")),
+            telemetry_during=tuple(
+                Look(entry.number("seconds"), _telemetry(entry.object("telemetry")))
+                for entry in (telemetry.objects("during") if "during" in telemetry.values else ())
+            ),
+            telemetry_after=_telemetry(telemetry.optional_object("after")),
+            warnings=tuple(reader.texts("warnings")),
+            void=tuple(reader.texts("void")) if "void" in document else (),
+            evidence=reader.evidence(),
+            created_by={k: str(v) for k, v in reader.mapping("created_by").items()},
+        )
+
+
+def read_measurement(path: str | os.PathLike[str]) -> Measurement:
+    """The measurement in a JSON file; raises `BadInputError` with the reason."""
+    return Measurement.from_json(read_json_object(path), Path(path).name)
+
+
+def latency_json(latencies_ns: tuple[int, ...]) -> dict[str, Any]:
+    """Percentiles in milliseconds and, under "ci95", their intervals; None for what is unknown."""
+    estimates = latency_estimates(latencies_ns)
+    return {
+        **{name: found.value if found else None for name, found in estimates.items()},
+        "ci95": {
+            name: [found.low, found.high] if found and found.low is not None else None
+            for name, found in estimates.items()
+        },
+    }
+
+
+def _energy(reader: Reader) -> Energy:
+    return Energy(
+        evidence=reader.evidence(),
+        reason=reader.text("reason", ""),
+        source=reader.text("source", ""),
+        **{
+            item.name: reader.optional_number(item.name, smallest=-math.inf)
+            for item in fields(Energy)
+            if item.name not in ("evidence", "reason", "source")
+        },
+    )
+
+
+def _battery(reader: Reader) -> BatteryUse:
+    return BatteryUse(
+        capacity_mah=reader.number("capacity_mah"),
+        voltage_v=reader.number("voltage_v"),
+        efficiency=reader.number("efficiency", largest=1.0),
+        evidence=reader.evidence(),
+        percent_per_1000=reader.optional_number("percent_per_1000"),
+        hours_idle=reader.optional_number("hours_idle"),
+        hours_continuous=reader.optional_number("hours_continuous"),
+        rate_hz=reader.optional_number("rate_hz"),
+        hours_at_rate=reader.optional_number("hours_at_rate"),
+    )
+
+
+def _sustained(reader: Reader) -> Sustained:
+    return Sustained(
+        seconds=reader.number("seconds"),
+        runs=reader.integer("runs"),
+        part_seconds=reader.number("part_seconds"),
+        first_latencies_ns=reader.latencies("first_latencies_ns"),
+        last_latencies_ns=reader.latencies("last_latencies_ns"),
+        windows=tuple(
+            SustainedWindow(
+                start_s=entry.number("start_s"),
+                seconds=entry.number("seconds"),
+                runs=entry.integer("runs"),
+                p50_ms=entry.number("p50_ms"),
+                p90_ms=entry.number("p90_ms"),
+                temperature_celsius=entry.optional_number(
+                    "temperature_celsius", smallest=-math.inf
+                ),
+                frequency_mhz=entry.optional_number("frequency_mhz"),
+                throttled=entry.optional_integer("throttled"),
+            )
+            for entry in reader.objects("windows")
+        ),
+    )
+
+
+def _telemetry(reader: Reader | None) -> Telemetry:
+    """Every field by its type; what an older file does not have is None."""
+    if reader is None:
+        return Telemetry()
+    found: dict[str, Any] = {}
+    for item in fields(Telemetry):
+        if reader.values.get(item.name) is None:
+            continue
+        match item.type:
+            case "str | None":
+                found[item.name] = reader.text(item.name)
+            case "int | None":
+                found[item.name] = reader.integer(item.name)
+            case "bool | None":
+                found[item.name] = reader.optional_flag(item.name)
+            case "float | None":
+                found[item.name] = reader.number(item.name)
+            case "dict[str, float] | None":
+                inner = reader.object(item.name)
+                found[item.name] = {
+                    key: inner.number(key, smallest=-math.inf) for key in inner.values
+                }
+            case other:
+                raise TypeError(f"Telemetry.{item.name} has a type that is not read: {other}")
+    return Telemetry(**found)

@@ -1,0 +1,1 @@
+"""Findings about a machine, each with the line that mends it."""

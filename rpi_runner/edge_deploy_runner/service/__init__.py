@@ -1,0 +1,1 @@
+"""The runner as a service: its configuration, loop, decisions and sinks."""

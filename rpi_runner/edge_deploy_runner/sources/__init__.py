@@ -1,0 +1,1 @@
+"""Where inputs come from: files, arrays, watched folders, cameras and video."""

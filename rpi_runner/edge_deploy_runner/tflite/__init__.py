@@ -1,0 +1,1 @@
+"""Reading `.tflite` files with every offset checked: tensors, operators, metadata, cost."""
