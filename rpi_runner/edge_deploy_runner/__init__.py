@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .classifier import Answer, Classifier, Score
     from .contract import PRESETS, Contract, Preprocessing, read_contract, read_labels
     from .detector import Detector
-    from .sources.frames import open_source
+    from .sources.opening import open_source
     from .tasks import open_model
     from .tflite.model_file import ModelFile
 
@@ -40,7 +40,7 @@ _HOMES = {
     "ModelFile": "tflite.model_file",
     "Detector": "detector",
     "open_model": "tasks",
-    "open_source": "sources.frames",
+    "open_source": "sources.opening",
 }
 
 

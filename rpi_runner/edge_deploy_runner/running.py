@@ -175,7 +175,7 @@ def run_inputs(
 
 def _watch(model: Classifier | Detector, text: str, top: int) -> Iterator[Result]:
     """Answer a live source: of a camera always its newest picture."""
-    from .sources.frames import open_source
+    from .sources.opening import open_source
     from .sources.streaming import newest
 
     counted = 0

@@ -40,7 +40,7 @@ LOOK = """
 import json
 from edge_deploy_runner.sources import pixel_formats
 from edge_deploy_runner.sources import v4l2
-from edge_deploy_runner.sources.frames import open_source
+from edge_deploy_runner.sources.opening import open_source
 found = {}
 for name in pixel_formats.FORMATS:
     with open_source("camera:0") as camera:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
-from edge_deploy_runner.sources.frames import Frame, PhotoSource, camera_path, open_source
+from edge_deploy_runner.sources.frames import Frame
+from edge_deploy_runner.sources.opening import PhotoSource, camera_path, open_source
 from edge_deploy_runner.sources.picamera import PiCameraSource
 from edge_deploy_runner.sources.v4l2 import CameraSource
 from edge_deploy_runner.sources.video import AnimationSource, VideoSource

@@ -9,10 +9,10 @@ from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.service.config import (
     _TOP_KEYS,
     ServiceConfig,
-    parse_quantity,
     read_service_config,
 )
 from edge_deploy_runner.service.decisions import Rule
+from edge_deploy_runner.service.keys import parse_quantity
 from edge_deploy_runner.service.sink_config import _KEYS, check_sink_labels
 
 SMALLEST = 'model = "m.tflite"\nsource = "camera:0"\n'

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from conftest import skip_or_fail
 from edge_deploy_runner.errors import BadInputError, DeviceError
-from edge_deploy_runner.sources.frames import Frame, open_source
+from edge_deploy_runner.sources.frames import Frame
+from edge_deploy_runner.sources.opening import open_source
 from edge_deploy_runner.sources.video import VideoSource
 from small_models_photo import COLORS
 

@@ -25,8 +25,8 @@ from edge_deploy_runner.sources.frames import (
     Picture,
     Reports,
     SeenFiles,
-    open_source,
 )
+from edge_deploy_runner.sources.opening import open_source
 from edge_deploy_runner.sources.streaming import Ready, Refused, Stream, Trouble
 from edge_deploy_runner.tasks import Finding, Model, ModelInput, find, open_model, prepare_input
 

@@ -14,7 +14,7 @@ from edge_deploy_runner.errors import BadInputError
 from .sinks import KINDS, Sink
 
 if TYPE_CHECKING:
-    from .config import Keys
+    from .keys import Keys
 
 TYPES = ("jsonl", "log", "command", "gpio", "mqtt")
 _COMMON = ("type", "when", "labels")

@@ -68,7 +68,7 @@ def kind_of(argument: str | os.PathLike[str]) -> str:
     suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122
     if suffix in _TENSOR_SUFFIXES:
         return "tensors"
-    from .frames import VIDEO_SUFFIXES
+    from .opening import VIDEO_SUFFIXES
 
     return "video" if suffix in VIDEO_SUFFIXES else "photo"
 
@@ -116,7 +116,7 @@ def _rows(text: str) -> Iterator[Input]:
 
 
 def _frames(text: str) -> Iterator[Input]:
-    from .frames import open_source
+    from .opening import open_source
 
     with open_source(text) as source:
         for frame in source.frames():
