@@ -6,8 +6,7 @@ answers are near those of the whole photo, not the same to the last bit, so noth
 accuracy decodes this way.
 """
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: a NamedTuple would compile each text again.
 import os
 from math import ceil, floor
 from typing import NamedTuple
