@@ -115,13 +115,17 @@ def measured_energy(pairs: list[tuple[CounterSlice, CounterSlice]]) -> Energy:
 
 
 def metered_energy(
-    pairs: list[tuple[PowerWindow, PowerWindow]], meter: str, interval_s: float
+    pairs: list[tuple[PowerWindow, PowerWindow]],
+    meter: str,
+    interval_s: float,
+    evidence: str = "measured",
 ) -> Energy:
     """Energy from (idle, load) windows of a power meter that was read every `interval_s`.
 
     A window's power is the trapezoid over its readings, divided by their time. The figure is the
     median pair, low and high the extremes: what the windows differ by is its uncertainty, and the
-    meter's own accuracy comes on top. Windows with fewer than two readings of power are left out.
+    meter's own accuracy comes on top. `evidence` is that of its watts. Windows with fewer
+    than two readings of power are left out.
     """
     found = []
     for idle, load in pairs:
@@ -132,7 +136,7 @@ def metered_energy(
         f"{meter}; read every {interval_s:g} s, {len(found)} idle and load windows in turn, "
         "idle subtracted"
     )
-    return _energy_of(found, "the power meter", source)
+    return _energy_of(found, "the power meter", source, evidence)
 
 
 def mean_watts(window: PowerWindow) -> float | None:
@@ -157,7 +161,9 @@ class _Pair:
     runs: int
 
 
-def _energy_of(pairs: list[_Pair], meter: str, source: str) -> Energy:
+def _energy_of(
+    pairs: list[_Pair], meter: str, source: str, evidence: str = "measured"
+) -> Energy:  # fmt: skip
     if not pairs:
         return Energy("unknown", reason=f"{meter} gave no reading")
     gross = [pair.load_j * 1e3 / pair.runs for pair in pairs]
@@ -170,7 +176,7 @@ def _energy_of(pairs: list[_Pair], meter: str, source: str) -> Energy:
             "stop other programs and measure again",
         )
     return Energy(
-        evidence="measured",
+        evidence=evidence,
         mj_per_inference=middle,
         low=min(marginal),
         high=max(marginal),

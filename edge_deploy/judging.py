@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edge_deploy_runner.bench.records import Energy, Measurement
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.json_reader import Reader
+from edge_deploy_runner.machine.environment import architecture_of
 
 from .accuracy import Accuracy, check_accuracy
 from .budget import Budget, Limit
@@ -82,6 +83,7 @@ class Verdict:
     """All checks of a budget.
 
     Its status is the worst: fail, void (measure again), inconclusive, unmeasured, pass.
+    `architecture` is that of the device's programs, "" where the measurement does not say.
     """
 
     checks: tuple[Check, ...]
@@ -90,6 +92,7 @@ class Verdict:
     model_sha256: str = ""
     device: str = ""
     optimize: str | None = None
+    architecture: str = ""
 
     @property
     def status(self) -> str:
@@ -112,6 +115,7 @@ class Verdict:
             "budget": self.budget,
             "model": {"name": self.model, "sha256": self.model_sha256},
             "device": self.device,
+            "architecture": self.architecture or None,
             "optimize": self.optimize,
             "checks": [check.to_json() for check in self.checks],
         }
@@ -148,7 +152,13 @@ def judge(
         model_sha256=first.model.sha256,
         device=str(first.device.get("id", "")),
         optimize=budget.optimize,
+        architecture=_architecture(first.device),
     )
+
+
+def _architecture(device: Mapping[str, Any]) -> str:
+    machine, bits = device.get("machine"), device.get("userland_bits")
+    return architecture_of(machine, 32 if bits == 32 else 64) if isinstance(machine, str) else ""
 
 
 def _check_same_model(accuracy: Mapping[str, Any], measurement: Measurement) -> None:
@@ -271,6 +281,9 @@ def _figure(metric: str, measurement: Measurement, budget: Budget) -> Figure | M
     if metric == "peak_memory":
         peak = measurement.peak_memory_bytes
         return _exact(None if peak is None else float(peak), evidence, "the peak memory")
+    if evidence == "simulated" and measurement.energy.evidence != "unknown":
+        # Real watts over an emulator's time are no real energy.
+        measurement = replace(measurement, energy=replace(measurement.energy, evidence=evidence))
     energy = _chosen_energy(measurement.energy, budget.gross)
     if energy.mj_per_inference is None:
         return Missing(energy.reason or "the energy is not known")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_deploy_runner.bench.caveats import held_back_between
 from edge_deploy_runner.bench.measuring import Measured, MeterChoice, Request, measure
 from edge_deploy_runner.bench.operators import OperatorModel
 from edge_deploy_runner.bench.records import Energy, Measurement
@@ -179,8 +180,11 @@ def _energy(
 ) -> tuple[Energy, tuple[str, ...]]:
     """A meter's or counter's readings, the user's watts, else a lent or own power model."""
     p50_ms = _p50_ms(result)
+    held_back = held_back_between(log.telemetry)
     if log.windows:
-        return metered_energy(list(log.windows), log.meter, log.interval_s), ()
+        if held_back:
+            return _held_back(held_back), ()
+        return metered_energy(list(log.windows), log.meter, log.interval_s, log.evidence), ()
     if power is not None:
         return predicted_energy(power, p50_ms), ()
     if lent is not None and (board is None or lent.id != board.id):
@@ -193,6 +197,8 @@ def _energy(
         )
         return predicted_energy(draw, p50_ms), (warning,)
     if log.counter:
+        if held_back:
+            return _held_back(held_back), ()
         return measured_energy(list(log.counter)), ()
     draw = board.power(result.spec.threads) if board else None
     if draw is not None:
@@ -204,6 +210,14 @@ def _energy(
             "--power-profile DEVICE, --meter KIND or --watts IDLE:LOAD",
         ),
         (),
+    )
+
+
+def _held_back(reasons: tuple[str, ...]) -> Energy:
+    return Energy(
+        "unknown",
+        reason=f"{'; '.join(reasons)} while its power was read: mend its power supply or cooling "
+        "and measure again",
     )
 
 

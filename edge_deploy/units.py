@@ -85,11 +85,6 @@ def parse_energy_mj(text: object, what: str = "the energy") -> float:
     return parse(text, ENERGIES_MJ, what)
 
 
-def parse_power_w(text: object, what: str = "the power") -> float:
-    """Watts."""
-    return parse(text, POWERS_W, what)
-
-
 def parse_rate_hz(text: object, what: str = "the rate") -> float:
     """Times a second; 0 is refused."""
     rate = parse(text, RATES_HZ, what)

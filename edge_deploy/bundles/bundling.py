@@ -168,6 +168,7 @@ def bundle(
         *_installer(),
         *_site_entries(packages),
     ]
+    warnings = (*services.warnings, *golden.warnings, *_doubts(summary, target))
     manifest = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -191,6 +192,7 @@ def bundle(
         "runner": {"version": VERSION, "digest": package_digest()},
         "packages": packages.packages,
         "system_packages": [package.to_json() for package in target.system_packages],
+        "warnings": list(warnings),
         "gated": summary is not None,
         "verdict": summary,
         "limits": {"memory_bytes": services.memory_bytes},
@@ -212,7 +214,7 @@ def bundle(
         len(data),
         sum(len(entry.data) for entry in entries),
         manifest,
-        services.warnings,
+        warnings,
     )
 
 
@@ -256,6 +258,7 @@ def _read_verdict(path: str | os.PathLike[str], file: ModelFile) -> dict[str, An
             raise ValueError(f"its format is {record['format']!r}")
         status, checks = record["status"], record["checks"]
         listed = [f"{check['metric']} {check['status']}" for check in checks]
+        evidence = sorted({str(check.get("evidence", "unknown")) for check in checks})
         described = record["model"]["sha256"]
     except OSError as error:
         raise BadInputError(
@@ -276,8 +279,33 @@ def _read_verdict(path: str | os.PathLike[str], file: ModelFile) -> dict[str, An
         raise GateError(
             f"the verdict {path} did not pass ({', '.join(bad) or status}); no bundle was built"
         )
-    return {"status": status, "budget": record.get("budget"), "device": record.get("device"),
-            "checks": listed}  # fmt: skip
+    return {
+        "status": status,
+        "budget": record.get("budget"),
+        "device": record.get("device"),
+        "architecture": record.get("architecture"),
+        "evidence": evidence,
+        "checks": listed,
+    }
+
+
+def _doubts(verdict: dict[str, Any] | None, target: BundleTarget) -> list[str]:
+    """Why a verdict that passed says less than it seems of the target's devices."""
+    if verdict is None:
+        return []
+    found = []
+    of, wanted = verdict["architecture"], target.platform.machine
+    if of is not None and of != wanted:
+        found.append(
+            f"the verdict is of {verdict['device'] or 'a device'}, a machine of architecture {of}, "
+            f"and the bundle is for {wanted}; profile on such a device and judge that"
+        )
+    if "simulated" in verdict["evidence"]:
+        found.append(
+            "the verdict rests on simulated figures, measured in an emulator; profile on a real "
+            "device and judge that"
+        )
+    return found
 
 
 def _memory_limit(budget: Budget) -> int | None:

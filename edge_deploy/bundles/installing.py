@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -27,15 +28,18 @@ from edge_deploy_runner.progress import Progress, silent
 
 from edge_deploy.bundle_files.installer.bundle_reading import check_bundle, open_bundle
 from edge_deploy.bundle_files.installer.refusal import Refusal
+from edge_deploy.bundle_files.installer.service_unit import service_problem
 from edge_deploy.remote.ssh import SshDevice, parse_target
 
 # An SD card takes its time, and so does the self-test of a large model.
 _INSTALL_LIMIT_S = 1800.0
 _CACHE = ".cache/edge-deploy/bundles"
+_OLD_MINUTES = 24 * 60
 _ERRORS: dict[int, type[EdgeDeployError]] = {
     2: UsageError, 3: BadInputError, 5: DeviceError, 6: BundleError, 7: OutputError
 }  # fmt: skip
 _NO_PYTHON = 127
+_SERVICE_FAILED = 5
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,7 @@ class Installation:
     @property
     def service_failed(self) -> bool:
         """Whether the version is installed and its service does not run."""
-        service = self.record.get("service")
-        return bool(service and service["unit"] and service["state"].startswith("failed"))
+        return service_problem(self.record) is not None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -139,12 +142,13 @@ def _install_there(
 ) -> dict[str, Any]:  # fmt: skip
     files = _installer_files(path)
     digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()[:16]
+    # By its content: an interrupted push goes on, whatever the file is called here.
+    name = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    _clear_old(device, name)
     installer = _push_installer(device, files, f"{_CACHE}/installer-{digest}")
     arguments = list(options)
     remote = None
     if not rollback:
-        # By its content: an interrupted push goes on, whatever the file is called here.
-        name = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
         remote = device.push(path, f"~/{_CACHE}/{name}.tar.gz", on_progress)
         arguments = [remote, *options]
     on_progress("rolling back" if rollback else "installing and testing on the device", 0, 0)
@@ -155,15 +159,24 @@ def _install_there(
             on_progress(line.strip(), 0, 0)
 
     done = device.run(
-        [*become, "python3", installer, *arguments],
-        timeout_s=_INSTALL_LIMIT_S, on_stderr=relay,
+        [*become, "python3", installer, *arguments, "--ends-with-stdin"],
+        timeout_s=_INSTALL_LIMIT_S, hold_stdin=True, on_stderr=relay,
     )  # fmt: skip
-    record = _result(
+    if remote is not None:  # also where it was refused; only a lost connection leaves it
+        with contextlib.suppress(DeviceError):
+            device.run(["rm", "-f", remote])
+    return _result(
         done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr, device.target.login
     )
-    if remote is not None:
-        device.run(["rm", "-f", remote])
-    return record
+
+
+def _clear_old(device: SshDevice, name: str) -> None:
+    """Remove what earlier installs left; not this bundle's, nor what another may be pushing."""
+    script = (
+        'cd && cd "$1" 2>/dev/null && find . -mindepth 1 -maxdepth 1 ! -name "$2*" '
+        f"-mmin +{_OLD_MINUTES} -exec rm -rf {{}} +"
+    )
+    device.run(["sh", "-c", script, "sh", _CACHE, name], timeout_s=300)
 
 
 def _push_installer(device: SshDevice, files: dict[str, bytes], folder: str) -> str:
@@ -197,7 +210,8 @@ def _become_root(device: SshDevice, prefix: str | None) -> list[str]:
 
 
 def _result(code: int, stdout: str, stderr: str, device: str) -> dict[str, Any]:
-    if code == 0:
+    # With 5 it reports as well, where all is done and only the service does not run.
+    if code == 0 or (code == _SERVICE_FAILED and stdout.strip()):
         try:
             record: dict[str, Any] = json.loads(stdout)
             return record

@@ -91,7 +91,11 @@ def command(
         emit_json(made.to_json())
         return 0
     packages = ", ".join(f"{key} {value}" for key, value in made.manifest["packages"].items())
-    gate = "its verdict passed" if made.gated else "no verdict stands behind it (--verdict)"
+    gate = "no verdict stands behind it (--verdict)"
+    if made.gated:
+        verdict_of = made.manifest["verdict"]
+        where = [text for key in ("device", "architecture") if (text := verdict_of[key])]
+        gate = f"its verdict passed, on {', '.join(where)}" if where else "its verdict passed"
     click.echo(f"{made.path}  {human_size(made.size_bytes)}")
     click.echo(f"  installed  {human_size(made.installed_bytes)}, as {made.name}")
     click.echo(f"  packages   {packages}")

@@ -30,6 +30,7 @@ def command(
     service; else it is installed for the user.
     """
     from edge_deploy.bundle_files.installer.command import words
+    from edge_deploy.bundle_files.installer.service_unit import service_problem
     from edge_deploy.bundles.installing import install
 
     from .rendering import emit_json, progress_bar
@@ -45,4 +46,8 @@ def command(
         click.echo(words(done.record))
         if done.record.get("selftest"):
             click.echo(f"  self-test {len(done.record['selftest']['checks'])} answers agree")
-    return 5 if done.service_failed else 0
+    problem = service_problem(done.record)
+    if problem is not None:
+        click.echo(f"Error: {problem}", err=True)
+        return 5
+    return 0

@@ -131,8 +131,8 @@ def _sustained_rows(long: Sustained, row: object, kind: str) -> None:
         slower = f" ({long.slowdown().value:.2f}x)" if name == "p50" else ""
         row(
             f"sustained {name}",
-            f"{milliseconds(begin.value)} in the first {part}, {milliseconds(end.value)} in the "
-            f"last of {long.seconds:.0f} s{slower}",
+            f"{milliseconds(begin.value)} in the first {part} (warm), {milliseconds(end.value)} in "
+            f"the last of {long.seconds:.0f} s{slower}",
             kind,
         )
     medians = [window.p50_ms for window in long.windows]

@@ -39,6 +39,7 @@ KEPT_RUNNERS = 3
 KEPT_SITES = 1
 _MODELS_KEPT = 8
 _PROBE_LIMIT_S = 120.0
+_RUNTIMES = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 _RESULTS = (0, 1)  # done, and a gate or a finding that is a result as well
 
 
@@ -276,7 +277,10 @@ class RemoteRunner:
         name = f"site-{archive.sha256[:16]}"
         self._site = f"{probe.cache}/{name}"
         if name in probe.sites:
-            return
+            if self._imports(archive.packages):
+                return
+            # Damaged, by a power cut or a worn card: its place is needed for a whole one.
+            self.device.run(["rm", "-rf", "--", self._site], timeout_s=120)
         path = self.device.push(archive.path, f"{self._site}.tar.gz", on_progress)
         on_progress("unpacking the runtime there", 0, 0)
         self._python(
@@ -285,6 +289,17 @@ class RemoteRunner:
             b"",
             "unpacking the runtime",
         )
+
+    def _imports(self, packages: Iterable[str]) -> bool:
+        """Whether the runtime that was pushed before can still be imported there."""
+        modules = ["numpy", "PIL"]
+        modules += [f"{_RUNTIMES[name]}.interpreter" for name in packages if name in _RUNTIMES]
+        done = self.device.run(
+            ["sh", "-c", 'cd / && PYTHONPATH="$1" exec python3 -c "$2"', "sh", self._site or "",
+             f"import {', '.join(modules)}"],
+            timeout_s=_PROBE_LIMIT_S,
+        )  # fmt: skip
+        return done.returncode == 0
 
     def _python(self, script: str, arguments: Sequence[str], stdin: bytes, what: str) -> None:
         login = self.device.target.login

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import BadInputError
@@ -127,8 +127,3 @@ def _matches(pattern: str) -> list[Path]:
 def expand_photo(argument: str | os.PathLike[str]) -> list[Path]:
     """All photos that one argument names; see `iter_photos`."""
     return list(iter_photos(argument))
-
-
-def expand_photos(arguments: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The photos that all arguments name, in the order given; see `expand_photo`."""
-    return [photo for argument in arguments for photo in expand_photo(argument)]

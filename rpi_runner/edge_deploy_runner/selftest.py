@@ -157,7 +157,8 @@ def compare(
 ) -> Check:  # fmt: skip
     """Hold one tensor against its golden one.
 
-    `rule["kind"]`: "identical"; "codes", apart by `at_most`, in units of `unit`; "relative", by
+    `rule["kind"]`: "identical"; "codes", apart by `at_most`, in units of `unit`, or where it has
+    `cosine`, farther apart and in agreement; "relative", by
     `at_most` of the golden's largest magnitude; "agreement", a cosine of `cosine` at least and,
     with `top1`, the same best class; "detections", scores apart by `at_most`. NaN never passes.
     """
@@ -184,7 +185,15 @@ def compare(
     if kind == "codes":
         # Real values that stand for codes carry the rounding of float32.
         codes = apart / float(rule["unit"])
-        return Check(title, kind, f"{codes:.3g} apart", f"{limit:g} apart", codes <= limit + 1e-3)
+        found_words, allowed = f"{codes:.3g} apart", f"{limit:g} apart"
+        near = codes <= limit + 1e-3
+        if near or "cosine" not in rule:
+            return Check(title, kind, found_words, allowed, near)
+        alike = _agreement(title, a, b, rule)
+        return Check(
+            title, kind, f"{found_words}, {alike.found}", f"{allowed}, or {alike.allowed}",
+            alike.passed,
+        )  # fmt: skip
     if kind == "relative":
         scale = float(np.abs(b).max(initial=0.0)) or 1.0
         return Check(

@@ -146,9 +146,28 @@ def test_what_the_device_refuses_comes_back(server: Sshd, tmp_path: Path) -> Non
     made = small_bundle(tmp_path, target=other)
     with pytest.raises(DeviceError, match="this device is"):
         install(made.path, server.url, prefix=str(tmp_path / "opt"), with_service=False)
+    cache = server.home / ".cache" / "edge-deploy" / "bundles"
+    assert [path.name for path in cache.iterdir() if "installer" not in path.name] == []
     made = small_bundle(tmp_path)
     with pytest.raises(BadInputError, match="nothing is installed there"):
         install(made.path, server.url, prefix=str(tmp_path / "opt"), rollback=True)
+
+
+def test_what_earlier_installs_left_is_cleared(server: Sshd, tmp_path: Path) -> None:
+    """But neither what is new and may be another's, nor the half of this very bundle."""
+    made = small_bundle(tmp_path / "a")
+    cache = server.home / ".cache" / "edge-deploy" / "bundles"
+    (cache / "installer-0123456789abcdef" / "installer").mkdir(parents=True)
+    (cache / "installer-0123456789abcdef" / "install.py").touch()
+    (cache / "old.tar.gz.partial").touch()
+    for path in cache.iterdir():
+        os.utime(path, (0, 0))
+    (cache / "new.tar.gz.partial").touch()
+    settings = {"prefix": str(tmp_path / "opt"), "with_service": False}
+    install(made.path, server.url, **settings)  # type: ignore[arg-type]
+    (installer,) = [path for path in cache.iterdir() if path.is_dir()]
+    assert installer.name != "installer-0123456789abcdef"
+    assert [path.name for path in cache.iterdir() if path.is_file()] == ["new.tar.gz.partial"]
 
 
 def test_where_bundles_can_go(tmp_path: Path) -> None:

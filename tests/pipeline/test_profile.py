@@ -328,6 +328,7 @@ def test_energy_is_read_from_the_meter_that_is_named(
 
     class Shunt:
         source = "a shunt"
+        evidence = "measured"
         shortest_interval_s = 0.01
 
         def read(self) -> PowerReading:
@@ -350,6 +351,28 @@ def test_energy_is_read_from_the_meter_that_is_named(
     assert found.energy.load_w == pytest.approx(5.0, rel=0.1)
     assert found.energy.mj_per_inference is not None
     assert found.energy.source.startswith("a shunt")
+    # The board is held back while its power is read, long after the timed runs.
+    timed = [0]
+
+    def throttled_block(child: BenchProcess, *limits: Any, **options: Any) -> dict[str, Any]:
+        answer = loaded_block(child, *limits, **options)
+        timed[0] += 1
+        if timed[0] > 1:
+            answer["telemetry"]["throttled"] = 0x4
+        return answer
+
+    monkeypatch.setattr(BenchProcess, "block", throttled_block)
+    monkeypatch.setattr(Shunt, "evidence", "predicted")
+    held = profile(model, threads=1, operators=False, spec=SHORT, meter=MeterChoice("ina219", 0x41))
+    assert held.void == ()
+    assert held.energy.evidence == "unknown"
+    assert held.energy.mj_per_inference is None
+    assert "throttled while its power was read" in held.energy.reason
+    monkeypatch.setattr(BenchProcess, "block", loaded_block)
+    fitted = profile(
+        model, threads=1, operators=False, spec=SHORT, meter=MeterChoice("ina219", 0x41)
+    )
+    assert fitted.energy.evidence == "predicted"
 
 
 def test_a_pi_is_recognised_and_lends_its_own_power_model(

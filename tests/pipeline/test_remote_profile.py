@@ -173,6 +173,14 @@ def test_a_device_without_a_runtime_gets_ours(
         again = profile(model, device=server.url, operators=False, spec=SHORT)
         assert again.runtime == found.runtime
         assert sites[0].stat().st_ino == inode
+        # A file that a power cut left empty: the runtime is brought there again.
+        libraries = list(sites[0].rglob("_multiarray_umath*.so"))
+        assert libraries
+        for library in libraries:
+            library.write_bytes(b"")
+        mended = profile(model, device=server.url, operators=False, spec=SHORT)
+        assert mended.runtime == found.runtime
+        assert list(cache(server).glob("site-*")) == sites
 
 
 @pytest.mark.parametrize(

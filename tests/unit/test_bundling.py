@@ -27,12 +27,19 @@ from edge_deploy.bundles.wheels import SiteArchive, WheelPlatform
 ARMV7 = BundleTarget("armv7", "a 32-bit system", WheelPlatform((3, 11), "armv7l"))
 
 
-def write_verdict(folder: Path, sha256: str, status: str = "pass") -> Path:
-    checks = [{"metric": "size", "status": "pass"}, {"metric": "latency_p90", "status": status}]
+def write_verdict(
+    folder: Path, sha256: str, status: str = "pass", evidence: str = "measured",
+    architecture: str | None = None,
+) -> Path:  # fmt: skip
+    checks = [
+        {"metric": "size", "status": "pass", "evidence": "measured"},
+        {"metric": "latency_p90", "status": status, "evidence": evidence},
+    ]
     path = folder / "verdict.json"
     record = {
         "format": "edge-deploy verdict", "version": 1, "status": status, "budget": "b.toml",
         "model": {"name": "colors", "sha256": sha256}, "device": "local", "checks": checks,
+        "architecture": architecture,
     }  # fmt: skip
     path.write_text(json.dumps(record))
     return path
@@ -100,6 +107,28 @@ def test_a_passing_verdict(tmp_path: Path) -> None:
     made = small_bundle(tmp_path, verdict=write_verdict(tmp_path, sha256))
     assert made.gated
     assert made.manifest["verdict"]["checks"] == ["size pass", "latency_p90 pass"]
+
+
+def test_a_verdict_of_another_architecture_is_doubted(tmp_path: Path) -> None:
+    sha256 = ModelFile.open(write_model(tmp_path)).sha256
+    here = HERE.platform.machine
+    for architecture, doubted in ((None, False), (here, False), ("riscv64", True)):
+        verdict = write_verdict(tmp_path, sha256, architecture=architecture)
+        made = small_bundle(tmp_path, verdict=verdict)
+        assert made.gated
+        assert made.manifest["verdict"]["architecture"] == architecture
+        assert made.manifest["verdict"]["evidence"] == ["measured"]
+        assert made.manifest["warnings"] == list(made.warnings)
+        assert len(made.warnings) == doubted
+    assert "local, a machine of architecture riscv64" in made.warnings[0]
+
+
+def test_a_simulated_verdict_is_doubted(tmp_path: Path) -> None:
+    sha256 = ModelFile.open(write_model(tmp_path)).sha256
+    made = small_bundle(tmp_path, verdict=write_verdict(tmp_path, sha256, evidence="simulated"))
+    assert made.manifest["verdict"]["evidence"] == ["measured", "simulated"]
+    assert made.manifest["warnings"] == list(made.warnings)
+    assert "simulated" in made.warnings[0]
 
 
 def test_the_verdict_in_a_measurement(tmp_path: Path) -> None:

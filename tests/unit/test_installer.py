@@ -528,6 +528,20 @@ def test_a_power_cut_between_the_two_links(folder: Path, newer: Path, tmp_path: 
     assert done["version"].startswith("0001-")
 
 
+def test_a_power_cut_inside_a_second_rollback(folder: Path, newer: Path, tmp_path: Path) -> None:
+    """The older version runs, and `previous` names it too: the newer one is the way back."""
+    for which in (folder, newer):
+        run_installer(which, "--prefix", tmp_path)
+    run_installer(folder, "--rollback", "--prefix", tmp_path)
+    place = Place(tmp_path, "colors")
+    current = place.linked("current")
+    assert current is not None
+    assert current.startswith("0001-")
+    place.point("previous", current)
+    done = json.loads(run_installer(folder, "--rollback", "--prefix", tmp_path, "--json").stdout)
+    assert done["version"].startswith("0002-")
+
+
 def test_interrupting_is_polite(tmp_path: Path, folder: Path) -> None:
     made = small_bundle(tmp_path / "b", site=small_site(_made(tmp_path / "s"), 60_000_000, 3000))
     big = unpacked(made, tmp_path / "u")
@@ -542,6 +556,23 @@ def test_interrupting_is_polite(tmp_path: Path, folder: Path) -> None:
     assert process.returncode == 130, said
     assert "still runs" in said
     assert left_over(prefix) == []
+
+
+def test_it_ends_with_whoever_holds_its_input(tmp_path: Path, folder: Path) -> None:
+    """Over ssh that is all it learns of a Ctrl-C at the other end."""
+    made = small_bundle(tmp_path / "b", site=small_site(_made(tmp_path / "s"), 60_000_000, 3000))
+    big = unpacked(made, tmp_path / "u")
+    prefix = tmp_path / "prefix"
+    process = subprocess.Popen(
+        [*installer_command(big, "--prefix", prefix), "--ends-with-stdin"],
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert "copying" in process.stderr.readline()
+    _, said = process.communicate()  # closes its input
+    assert process.returncode == 130, said
+    assert left_over(prefix) == []
+    assert not (prefix / "colors" / "current").exists()
 
 
 def test_the_installer_needs_no_more_than_python_3_9() -> None:

@@ -12,6 +12,7 @@ from edge_deploy_runner.errors import BadInputError
 from measurements import made_up, sustained
 
 from edge_deploy.budget import parse_budget
+from edge_deploy.energy import predicted_energy, user_power
 from edge_deploy.judging import Check, judge
 from edge_deploy.junit import to_junit
 
@@ -337,3 +338,42 @@ def test_a_verdict_with_a_void_check_is_void() -> None:
     assert b'errors="1"' in to_junit(verdict)
     # Two runs, one of them void: the void one counts.
     assert judge([made_up(), made_up(void=VOID)], budget).status == "void"
+
+
+@pytest.mark.parametrize("metric", ["energy_per_inference", "battery_per_1000", "hours_continuous"])
+@pytest.mark.parametrize("watts", ["user", "measured"])
+def test_energy_over_an_emulators_time_is_simulated(metric: str, watts: str) -> None:
+    """The user's watts are real, and what is worked out from them is not."""
+    bound = {
+        "energy_per_inference": '"1 J"',
+        "battery_per_1000": '"99 %"',
+        "hours_continuous": '"1 min"',
+    }
+    limits = f"{metric} = {bound[metric]}"
+    battery = '\n[battery]\ncapacity = "5000 mAh"\nvoltage = "3.7 V"'
+    energy = predicted_energy(replace(user_power(2.0, 4.0), evidence=watts), 10.0)
+    for evidence, status in (("measured", "pass"), ("simulated", "unmeasured")):
+        found = made_up(evidence=evidence, energy=energy)
+        check = judge(found, parse_budget(f"[limits]\n{limits}{battery}")).checks[0]
+        assert check.status == status, check
+    assert check.evidence == "simulated"
+    assert check.value is not None
+    allowed = parse_budget(f'allow = ["simulated"]\n[limits]\n{limits}{battery}')
+    assert judge(found, allowed).checks[0].status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("device", "architecture"),
+    [
+        ({"machine": "aarch64", "userland_bits": 64}, "aarch64"),
+        ({"machine": "aarch64", "userland_bits": 32}, "armv7l"),
+        ({}, None),
+    ],
+)
+def test_a_verdict_says_of_which_architecture_it_is(
+    device: dict[str, Any], architecture: str | None
+) -> None:
+    found = made_up()
+    found = replace(found, device={**found.device, **device})
+    verdict = judge(found, parse_budget('[limits]\nsize = "5 MB"'))
+    assert verdict.to_json()["architecture"] == architecture

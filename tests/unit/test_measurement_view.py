@@ -30,7 +30,7 @@ def test_many_values_keep_their_peaks() -> None:
 
 def test_a_sustained_run_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, sustained=sustained(throttled=(0, 0)))
-    assert "10.00 ms in the first 6 s, 11.00 ms in the last of 60 s (1.10x)" in text
+    assert "10.00 ms in the first 6 s (warm), 11.00 ms in the last of 60 s (1.10x)" in text
     assert "60.0 °C to 61.0 °C" in text
     assert "1500 MHz" in text
 

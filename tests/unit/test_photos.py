@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.photos import expand_photo, expand_photos, iter_photos, walk_photos
+from edge_deploy_runner.photos import expand_photo, iter_photos, walk_photos
 
 
 @pytest.fixture
@@ -48,11 +48,6 @@ def test_a_name_with_brackets_is_no_glob(tmp_path: Path) -> None:
     path = tmp_path / "a[1].png"
     path.touch()
     assert expand_photo(path) == [path]
-
-
-def test_the_order_of_the_arguments_stays(folder: Path) -> None:
-    found = expand_photos([folder / "b.JPG", f"{folder}/a*", folder / "b.JPG"])
-    assert names(found, folder) == ["b.JPG", "a.png", "b.JPG"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import json
 import pytest
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.machine.power_log import CounterSlice, PowerLog
-from edge_deploy_runner.machine.power_meters import PowerReading, PowerWindow
+from edge_deploy_runner.machine.power_meters import PmicMeter, PowerReading, PowerWindow
+from edge_deploy_runner.machine.telemetry import Telemetry
 
 
 def test_readings_come_back() -> None:
@@ -21,9 +22,15 @@ def test_readings_come_back() -> None:
         ),
         meter="a meter",
         interval_s=0.2,
+        evidence="predicted",
+        telemetry=(Telemetry(throttled=0), Telemetry(throttled=0x4, arm_clock_mhz=600.0)),
     )
     assert PowerLog.from_json(json.loads(json.dumps(log.to_json())), "x") == log
     assert PowerLog.from_json(PowerLog().to_json(), "x") == PowerLog()
+
+
+def test_a_fit_is_no_measurement() -> None:
+    assert PmicMeter.evidence == "predicted"
 
 
 def test_what_is_no_reading_is_named() -> None:

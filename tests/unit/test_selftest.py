@@ -13,11 +13,18 @@ from edge_deploy_runner.contract import PRESETS, Preprocessing, read_contract
 from edge_deploy_runner.errors import BadInputError, BundleError
 from edge_deploy_runner.selftest import compare, selftest
 from edge_deploy_runner.tflite.model_file import ModelFile
+from small_bundle import small_bundle
 from small_detectors import write_detector
 from small_models import float16_model, float_model, int8_model, rank_two_model, two_input_model
 from small_models_photo import color_classifier, mixed_model
 
-from edge_deploy.bundles.golden_outputs import arithmetic, make_golden, quantizes_while_running
+from edge_deploy.bundles import golden_outputs
+from edge_deploy.bundles.golden_outputs import (
+    Golden,
+    arithmetic,
+    make_golden,
+    quantizes_while_running,
+)
 
 MOBILENET = PRESETS["mobilenet"]
 
@@ -65,6 +72,65 @@ def test_a_detector(tmp_path: Path) -> None:
     result = selftest(write_golden(tmp_path / "bundle", model.data, contract))
     assert result.passed, result
     assert {check.rule for check in result.checks} >= {"relative", "detections"}
+
+
+@pytest.mark.parametrize("order", [(2, 0, 3, 1), (0, 1, 2, 3)])
+def test_a_detectors_scores_are_held_wherever_they_are(
+    order: tuple[int, ...], tmp_path: Path
+) -> None:
+    model = ModelFile.open(write_detector(tmp_path, order=order))
+    golden = make_golden(model, read_contract(model).preprocessing, "m")
+    for entry in json.loads(golden.files["golden.json"])["sets"]:
+        for case in entry["cases"]:
+            rules = [output["rule"] for output in case["outputs"]]
+            held = [i for i, r in enumerate(rules) if r["kind"] != "detections"]
+            held += [i for i, r in enumerate(rules) if r["at_most"] == 0.05]
+            assert order.index(2) in held
+            assert entry["kernels"] == "reference" or held == [order.index(2)]
+
+
+def fast_rules(golden: Golden) -> list[dict[str, Any]]:
+    record = json.loads(golden.files["golden.json"])
+    entry = record["sets"][1]
+    assert entry["kernels"] == "xnnpack"
+    return [output["rule"] for case in entry["cases"] for output in case["outputs"]]
+
+
+def test_a_codes_difference_is_one_whatever_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An input on which two sets of kernels differ by more is left out; it widens nothing."""
+    apart = golden_outputs._Steadiness.apart
+    seen: list[bytes] = []
+
+    def mostly_unsteady(own: Any, tensors: list[Any]) -> int:
+        data = tensors[0].tobytes()
+        if data not in seen:
+            seen.append(data)
+        return apart(own, tensors) if seen.index(data) == 3 else 40
+
+    monkeypatch.setattr(golden_outputs._Steadiness, "apart", mostly_unsteady)
+    golden = make_golden(ModelFile(int8_model()), MOBILENET, "m")
+    assert [(r["kind"], r["at_most"]) for r in fast_rules(golden)] == [("codes", 1)]
+    assert golden.warnings == ()
+
+
+def test_without_a_steady_input_only_the_best_class_is_held(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(golden_outputs._Steadiness, "apart", lambda own, tensors: 40)
+    golden = make_golden(ModelFile(int8_model()), MOBILENET, "m")
+    assert {rule["kind"] for rule in fast_rules(golden)} == {"agreement"}
+    assert "no steady answers" in golden.warnings[0]
+    made = small_bundle(tmp_path, model=_written(tmp_path, int8_model()), preprocessing=MOBILENET)
+    assert "no steady answers" in made.warnings[0]
+    assert made.manifest["warnings"] == list(made.warnings)
+    result = selftest(write_golden(tmp_path / "g", int8_model()))
+    assert result.passed
+
+
+def _written(folder: Path, data: bytes) -> Path:
+    path = folder / "m.tflite"
+    path.write_bytes(data)
+    return path
 
 
 def test_golden_files_are_the_same_every_time() -> None:
@@ -174,3 +240,16 @@ def test_an_unknown_rule() -> None:
 def test_what_quantizes_while_it_runs() -> None:
     for data in (int8_model(), float_model(), float16_model(), mixed_model()):
         assert not quantizes_while_running(ModelFile(data))
+
+
+def test_more_than_a_code_apart_only_in_agreement() -> None:
+    golden = np.array([10, 200, 30, 5], np.uint8)
+    rule = {"kind": "codes", "unit": 1.0, "at_most": 1, "cosine": 0.99, "top1": True}
+    assert compare("x", np.array([11, 199, 30, 5], np.uint8), golden, rule).passed
+    near = compare("x", np.array([14, 190, 35, 5], np.uint8), golden, rule)
+    assert near.passed
+    assert near.found.startswith("10 apart, cosine 0.99")
+    assert not compare("x", np.array([190, 14, 30, 5], np.uint8), golden, rule).passed
+    assert not compare("x", np.array([90, 100, 80, 70], np.uint8), golden, rule).passed
+    strict = {key: rule[key] for key in ("kind", "unit", "at_most")}
+    assert not compare("x", np.array([14, 190, 35, 5], np.uint8), golden, strict).passed

@@ -13,7 +13,10 @@ from edge_deploy_runner.service.config import (
 )
 from edge_deploy_runner.service.decisions import Rule
 from edge_deploy_runner.service.keys import parse_quantity
+from edge_deploy_runner.service.loop import describe
 from edge_deploy_runner.service.sink_config import _KEYS, check_sink_labels
+from edge_deploy_runner.service.sinks.mqtt import MqttSink
+from small_models_photo import write_model
 
 SMALLEST = 'model = "m.tflite"\nsource = "camera:0"\n'
 WHOLE = """
@@ -232,6 +235,62 @@ def test_a_password_that_others_may_read_is_refused(tmp_path: Path) -> None:
         made.make(pytest.fail)
     (tmp_path / "secret").unlink()
     with pytest.raises(BadInputError, match=r"the password file .*secret cannot be read"):
+        made.make(pytest.fail)
+
+
+def test_a_password_may_be_a_credential_of_the_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = (
+        '[[sink]]\ntype = "mqtt"\nhost = "h"\ntopic = "t"\nusername = "me"\n'
+        'password_file = "$CREDENTIALS_DIRECTORY/mqtt"\n'
+    )
+    (made,) = read(tmp_path, SMALLEST + sink).sinks
+    assert made.in_unit_only
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(BadInputError, match="LoadCredential="):
+        made.make(pytest.fail)
+    secret = tmp_path / "credentials" / "mqtt"
+    secret.parent.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(secret.parent))
+    with pytest.raises(BadInputError, match="cannot be read: No such file"):
+        made.make(pytest.fail)
+    secret.write_text("pass word\n")
+    secret.chmod(0o440)  # as systemd leaves it where an access list lets the user in
+    opened = made.make(pytest.fail)
+    assert isinstance(opened, MqttSink)
+    assert opened.broker.password == "pass word"
+    secret.chmod(0o444)
+    with pytest.raises(BadInputError, match="may be read by others"):
+        made.make(pytest.fail)
+
+
+def test_a_check_outside_the_unit_does_without_its_credential(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an installer checks it: there is no credential then, and nothing wrong."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    write_model(tmp_path, "m.tflite")
+    sink = '[[sink]]\ntype = "mqtt"\nhost = "h"\ntopic = "t"\npassword_file = '
+    words = describe(read(tmp_path, f'{SMALLEST}{sink}"$CREDENTIALS_DIRECTORY/mqtt"\n'))
+    assert "sink     mqtt: t at h:1883" in words
+    with pytest.raises(BadInputError, match="cannot be read"):
+        describe(read(tmp_path, f'{SMALLEST}{sink}"mqtt"\n'))
+
+
+def test_a_password_that_the_service_may_not_read_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "secret").chmod(0o600)
+    sink = '[[sink]]\ntype = "mqtt"\nhost = "h"\ntopic = "t"\npassword_file = "secret"\n'
+    (made,) = read(tmp_path, SMALLEST + sink).sinks
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)  # tests may run as root, who reads everything
+    with pytest.raises(BadInputError, match=r"LoadCredential= .*CREDENTIALS_DIRECTORY/NAME"):
         made.make(pytest.fail)
 
 

@@ -93,8 +93,6 @@ def test_throttling_in_words() -> None:
 
 
 def test_other_answers_of_vcgencmd() -> None:
-    assert vcgencmd.parse_temperature("temp=48.8'C\n") == 48.8
-    assert vcgencmd.parse_temperature("temp=") is None
     assert vcgencmd.parse_clock_mhz("frequency(48)=1500398464") == pytest.approx(1500.398464)
     assert vcgencmd.parse_clock_mhz("frequency(0)=2400033792") == pytest.approx(2400.033792)  # Pi 5
     assert vcgencmd.parse_clock_mhz("frequency(0)=0") is None

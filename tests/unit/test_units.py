@@ -29,8 +29,6 @@ from edge_deploy import units
         (units.parse_energy_mj, "300 mJ", 300),
         (units.parse_energy_mj, "1 mWh", 3600),
         (units.parse_energy_mj, "7 uJ", 0.007),
-        (units.parse_power_w, "2.5 W", 2.5),
-        (units.parse_power_w, "300 mW", 0.3),
         (units.parse_percent, "1 %", 1),
         (units.parse_points, "1 pt", 1),
         (units.parse_points, "0 pt", 0),

@@ -291,3 +291,9 @@ def test_memory_of_a_watch_outlives_it(folder: Path, watches: list[Watch]) -> No
     assert second.wait(1) == ["meanwhile.jpg"]
     second.settle()
     assert second.names == ["meanwhile.jpg"]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_no_bug(tmp_path: Path) -> None:
+    source = WatchedFolder(tmp_path / ("x" * 300), Reports())
+    with pytest.raises(BadInputError, match="cannot be looked into"):
+        source.open()

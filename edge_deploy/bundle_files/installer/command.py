@@ -12,13 +12,15 @@ import os
 import re
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 from .bundle_reading import MANIFEST, check_bundle, open_bundle
 from .device_checks import check_device
 from .place import Place
-from .refusal import INTERRUPTED, NO_BUNDLE, USAGE, Refusal, say
+from .refusal import DEVICE, INTERRUPTED, NO_BUNDLE, USAGE, Refusal, say
+from .service_unit import service_problem
 from .steps import install, rollback, uninstall, versions
 
 
@@ -50,6 +52,8 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--prefix", help="install below this folder instead of /opt/edge-deploy")
     parser.add_argument("--no-service", action="store_true", help="leave systemd alone")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    # Over ssh a Ctrl-C at the other end arrives here as the end of the input, and as nothing else.
+    parser.add_argument("--ends-with-stdin", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(given)
 
 
@@ -68,7 +72,8 @@ def act(arguments: argparse.Namespace) -> dict[str, Any]:
     place = Place(prefix, _installed_name(arguments, path, prefix))
     if arguments.list:
         return versions(place)
-    return rollback(place, not arguments.no_service) if arguments.rollback else uninstall(place)
+    step = rollback if arguments.rollback else uninstall
+    return step(place, not arguments.no_service)
 
 
 def _installed_name(arguments: argparse.Namespace, path: Path, prefix: Path) -> str:
@@ -101,10 +106,7 @@ def words(result: dict[str, Any]) -> str:
     lines += _config_words(result)
     service = result.get("service")
     if service and service["unit"]:
-        idle = ", not restarted" if result.get("config_problem") else ""
-        lines.append(f"  service   {service['unit']} is {service['state']}{idle}")
-        if service["state"] != "active":
-            lines.append(f"  look with journalctl --unit {service['unit']}")
+        lines.append(f"  service   {service['unit']} is {service['state']}")
     elif service:
         lines.append(f"  no service: {service['reason']}; start it with")
         lines.append(f"  {service['by_hand']}")
@@ -120,13 +122,22 @@ def _config_words(result: dict[str, Any]) -> list[str]:
     lines = [f"  config    {file}" + (" (yours to change)" if outcome != "kept" else "")]
     if outcome == "kept":
         lines[0] += f", as you changed it; this version's own is {file}.new"
-    if result["config_problem"]:
-        lines.append(f"  Warning: {result['config_problem']}")
     return lines
 
 
 def _interrupted(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _end_with_stdin() -> None:
+    """Interrupt this process once its input ends; whoever holds it open has gone then."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def main(given: list[str] | None = None) -> int:
@@ -135,13 +146,19 @@ def main(given: list[str] | None = None) -> int:
     os.umask(0o022)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
+    if arguments.ends_with_stdin:
+        _end_with_stdin()
     try:
         result = act(arguments)
     except Refusal as refusal:
         print(f"Error: {' '.join(str(refusal).split())}", file=sys.stderr)
         return refusal.code
-    except KeyboardInterrupt:
-        say("interrupted; what ran before still runs")
+    except KeyboardInterrupt as interrupt:
+        say(f"interrupted; {str(interrupt) or 'what ran before still runs'}")
         return INTERRUPTED
     print(json.dumps(result, indent=2) if arguments.json else words(result))
+    problem = service_problem(result)
+    if problem is not None:
+        print(f"Error: {problem}", file=sys.stderr)
+        return DEVICE
     return 0

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .place import PARTIAL, Place, sync_folder
+from .refusal import DEVICE, Refusal
 from .selftest_process import run_runner
 from .service_unit import data_folders, unit_name
 
@@ -33,13 +34,18 @@ CHECK_SECONDS = 120
 
 
 class Configuration:
-    """The service.toml of a version, on the disk but not yet in its place: `put` renames it."""
+    """The service.toml of a version, on the disk but not yet in its place: `put` renames it.
+
+    Raises `Refusal`, with nothing changed, where its owner's stays and the version refuses it.
+    """
 
     def __init__(self, place: Place, version: Path) -> None:
         self.place = place
         self.path = place.folder / NAME
         self.text = own_text(place, version)
         self.outcome = self._outcome()
+        if self.outcome == KEPT:
+            check(place, version)
         target = {WRITTEN: NAME, KEPT: OFFERED}.get(self.outcome)
         self._target = place.folder / target if target else None
         _note(place, self.text)
@@ -59,14 +65,13 @@ class Configuration:
         return WRITTEN if _sha256(found) in _noted(self.place) else KEPT
 
     def put(self) -> dict[str, Any]:
-        """Rename it; what was done, and why the service would refuse what its owner wrote."""
+        """Rename it; what was done."""
         if self._target is not None:
             _partial(self._target).replace(self._target)
         if self.outcome != KEPT:
             (self.place.folder / OFFERED).unlink(missing_ok=True)
         sync_folder(self.place.folder)
-        problem = check(self.place) if self.outcome == KEPT else None
-        return {"config": self.outcome, "config_problem": problem}
+        return {"config": self.outcome}
 
 
 def own_text(place: Place, version: Path) -> bytes:
@@ -86,20 +91,48 @@ def fill_folders(place: Place, text: str) -> str:
     return text.replace("@STATE@", state).replace("@LOGS@", logs)
 
 
-def check(place: Place) -> str | None:
-    """Why the current version would not serve what its owner wrote; None where it would."""
+def check(place: Place, version: Path) -> None:
+    """Raise `Refusal` where a version, current or not, would not serve what its owner wrote."""
     path = place.folder / NAME
-    arguments = ["serve", "--config", str(path), "--check"]
+    copy = _partial(path)
     try:
-        done = run_runner(place.folder / "current", arguments, CHECK_SECONDS)
+        # Beside it, as its relative paths start there; what it calls current is the version.
+        copy.touch(0o600)
+        copy.write_bytes(_with_version(place, version, path.read_bytes()))
+        done = run_runner(version, ["serve", "--config", str(copy), "--check"], CHECK_SECONDS)
+    except FileNotFoundError:  # a link that leads nowhere
+        raise _refused(f"{path} cannot be read") from None
     except TimeoutError:
-        return None  # a slow device is no fault of the file
-    if done.code == 0:
-        return None
-    said = done.complaint or "its check ended without a word"
-    # The runner begins with the file's name, and perhaps a table in it.
-    said = said[len(NAME) :] if said.startswith(NAME) else f": {said}"
-    return f"the service would not start with your {path}{said}"
+        return  # a slow device is no fault of the file
+    finally:
+        copy.unlink(missing_ok=True)
+    if done.code != 0:
+        said = done.complaint or "its check ended without a word"
+        said = said.replace(copy.name, path.name)
+        said = said.replace(_inside(place, version), "current/")
+        # The runner begins with the file's name, and perhaps a table in it.
+        said = said[len(NAME) :] if said.startswith(NAME) else f": {said}"
+        raise _refused(f"{path}{said}")
+
+
+def _refused(what: str) -> Refusal:
+    return Refusal(
+        DEVICE,
+        f"the service would not start with your {what}; nothing was changed, and what ran before "
+        "still runs: correct that file, or move it away for the version's own",
+    )
+
+
+def _inside(place: Place, version: Path) -> str:
+    return f"{version.relative_to(place.folder).as_posix()}/"
+
+
+def _with_version(place: Place, version: Path, text: bytes) -> bytes:
+    """A text whose paths through `current` lead to a version."""
+    folder = re.escape(str(place.folder).encode())
+    through = rb"""(["'](?:watch:)?(?:""" + folder + rb"""/)?)current/"""
+    inside = _inside(place, version).encode()
+    return re.sub(through, lambda found: found.group(1) + inside, text)
 
 
 def remove(place: Place) -> str | None:

@@ -26,7 +26,10 @@ class Place:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other install of this name out; the folder is made."""
+        """Keep every other install of this name out; the folder is made.
+
+        A `KeyboardInterrupt` from within is raised anew with words on what is current.
+        """
         import fcntl
 
         self.versions.mkdir(parents=True, exist_ok=True)
@@ -38,7 +41,16 @@ class Place:
                 raise Refusal(
                     DEVICE, f"another install works in {self.folder}; wait for its end"
                 ) from None
-            yield
+            before = self.linked("current")
+            try:
+                yield
+            except KeyboardInterrupt as interrupt:
+                after = self.linked("current")
+                raise KeyboardInterrupt(
+                    "what ran before still runs"
+                    if after == before
+                    else f"{self.folder}/current is {after or 'no version'} already"
+                ) from interrupt
         finally:
             os.close(descriptor)
 
@@ -91,13 +103,17 @@ class Place:
                 shutil.rmtree(gone, ignore_errors=True)
 
     def other(self) -> str | None:
-        """The version that a rollback goes to: the previous one, else the newest older one."""
+        """The version that a rollback goes to: the previous one, else the newest older one.
+
+        Else any: a power cut in a rollback leaves `previous` at the version that runs.
+        """
         current, previous = self.linked("current"), self.linked("previous")
         if previous and previous != current:
             return previous
         found = self.installed()
         older = found[: found.index(current)] if current else found
-        return older[-1] if older else None
+        others = older or [version for version in found if version != current]
+        return others[-1] if others else None
 
 
 def sync_folder(folder: Path) -> None:

@@ -40,9 +40,7 @@ def install(path: Path, prefix: Path, with_service: bool) -> dict[str, Any]:
                 found, configured = _put(bundle, place)
                 result = {"action": "installed", "selftest": found}
             result |= {"folder": str(place.folder), **_state(place), **configured}
-            startable = configured["config_problem"] is None
-            service = start_service(place, manifest, startable) if with_service else None
-            result["service"] = service
+            result["service"] = start_service(place, manifest) if with_service else None
     return {"name": manifest["name"], "target": manifest["target"]["name"], **result}
 
 
@@ -127,18 +125,21 @@ def rollback(place: Place, with_service: bool) -> dict[str, Any]:
         place.point("current", target)
         configured = config.put()
         manifest = installed_manifest(place, target)
-        startable = configured["config_problem"] is None
-        service = start_service(place, manifest, startable) if with_service else None
+        service = start_service(place, manifest) if with_service else None
         return {
             "name": place.folder.name, "action": "rolled back", "folder": str(place.folder),
             **_state(place), **configured, "service": service,
         }  # fmt: skip
 
 
-def uninstall(place: Place) -> dict[str, Any]:
-    """Remove the service and every version; state, logs and an edited configuration stay."""
+def uninstall(place: Place, with_service: bool) -> dict[str, Any]:
+    """Remove its service, where that is wanted, and every version.
+
+    State, logs and an edited configuration stay.
+    """
     with writing(place.folder), place.locked():
-        remove_service(place)
+        if with_service:
+            remove_service(place)
         for link in ("current", "previous"):
             (place.folder / link).unlink(missing_ok=True)
         place.prune()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edge_deploy_runner.machine.telemetry import throttling_words
+from collections.abc import Sequence
+
+from edge_deploy_runner.machine.telemetry import Telemetry, throttling_words
 
 from .percentiles import MIN_RUNS_P99, coefficient_of_variation
 from .records import Measurement, Sustained
@@ -23,14 +25,21 @@ def void_reasons(result: Measurement) -> tuple[str, ...]:
     (16-19), or an alarm of the supply. Of the looks during a sustained run only under-voltage
     counts: heat and what it does to the clock are what that run is there to show.
     """
-    before, after = result.telemetry_before, result.telemetry_after
     during = [look.telemetry for look in result.telemetry_during]
-    looks = [(look.throttled, 0xF000F) for look in (before, *during, after)]
+    later = 0
     if result.sustained is not None:
-        looks += [(window.throttled, _UNDER_VOLTAGE) for window in result.sustained.windows]
-    seen = 0
-    for bits, mask in looks:
-        seen |= (bits or 0) & mask
+        for window in result.sustained.windows:
+            later |= (window.throttled or 0) & _UNDER_VOLTAGE
+    return held_back_between((result.telemetry_before, *during, result.telemetry_after), later)
+
+
+def held_back_between(looks: Sequence[Telemetry], seen: int = 0) -> tuple[str, ...]:
+    """What held the board back from the first look to the last; `seen` are bits met besides."""
+    if not looks:
+        return ()
+    before = looks[0]
+    for look in looks:
+        seen |= (look.throttled or 0) & 0xF000F
     known_before = 0xF if before.throttled is None else before.throttled >> 16 & 0xF
     words = throttling_words(seen)
     fresh = [word for word in throttling_words(seen >> 16 & ~known_before) if word not in words]
@@ -39,7 +48,7 @@ def void_reasons(result: Measurement) -> tuple[str, ...]:
         found.append(f"the board reported {', '.join(words)}")
     if fresh:
         found.append(f"the board met {', '.join(fresh)} during the run")
-    if not seen & 1 and any(look.under_voltage for look in (before, *during, after)):
+    if not seen & 1 and any(look.under_voltage for look in looks):
         found.append("the board reported under-voltage")
     return tuple(found)
 

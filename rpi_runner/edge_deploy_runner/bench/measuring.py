@@ -1,7 +1,7 @@
 """Measuring a model on this machine: one request, one measurement.
 
 The same function runs on a laptop, on a board, and on a board that a laptop reaches over ssh. The
-model runs in child processes only (`bench.py`), so that a crash is a sentence.
+model runs in child processes only (`child.py`), so that a crash is a sentence.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def measure(
     if meter is not None:
         power = _metered(job, result.spec, meter)
     elif request.count_energy and not machine.emulated and read_energy_uj() is not None:
-        power = PowerLog(counter=_counted(job, result.spec))
+        power = _counted(job, result.spec)
     return Measured(result, power)
 
 
@@ -193,6 +193,11 @@ class _Run:
             limit_s=spec.max_seconds / parts,
             most_runs=max(1, spec.max_runs // parts),
         )
+
+    def looks(self) -> tuple[Telemetry, ...]:
+        """What the child saw of the machine: before it loaded the model, and after each block."""
+        seen = (self.summary, *self.blocks)
+        return tuple(Telemetry(**answer["telemetry"]) for answer in seen)
 
     def sustained_block(self, seconds: float) -> tuple[list[int], Telemetry]:
         answer = self.child.block(1, seconds)
@@ -274,7 +279,7 @@ def missing_note(timings: Sequence[OperatorTiming]) -> str:
     return f"{missing} of {len(timings)} operators could not be run alone" if missing else ""
 
 
-def _counted(job: _Job, spec: RunSpec) -> tuple[tuple[CounterSlice, CounterSlice], ...]:
+def _counted(job: _Job, spec: RunSpec) -> PowerLog:
     wrap = energy_counter_range_uj()
     pairs = []
     with contextlib.ExitStack() as stack:
@@ -285,7 +290,7 @@ def _counted(job: _Job, spec: RunSpec) -> tuple[tuple[CounterSlice, CounterSlice
             load = _slice(lambda: len(run.block(1, _ENERGY_SLICE_S)), wrap)
             if idle is not None and load is not None:
                 pairs.append((idle, load))
-    return tuple(pairs)
+        return PowerLog(counter=tuple(pairs), telemetry=run.looks())
 
 
 def _idle(seconds: float) -> int:
@@ -309,7 +314,13 @@ def _metered(job: _Job, spec: RunSpec, meter: Meter) -> PowerLog:
         run = _Run.start(job, spec, stack)
         job.on_progress("reading the power meter", 0, 0)
         pairs = alternate(meter, lambda seconds: len(run.block(1, seconds)), interval_s=interval_s)
-    return PowerLog(windows=tuple(pairs), meter=meter.source, interval_s=interval_s)
+        return PowerLog(
+            windows=tuple(pairs),
+            meter=meter.source,
+            interval_s=interval_s,
+            evidence=meter.evidence,
+            telemetry=run.looks(),
+        )
 
 
 def _numpy() -> dict[str, str]:

@@ -14,7 +14,8 @@ def emulator(machine: str, cpuinfo: str, device_tree: str, root: Path | None = _
 
     `machine` is what uname says. QEMU's user mode serves a made-up /proc/cpuinfo and hides its
     own path in /proc/self; what it leaves alone, /proc/sys/kernel/arch and the tasks' links, tells
-    the truth. `root` None looks at the three texts alone.
+    the truth. QEMU's raspi boards give nothing away and are not recognised. `root` None looks at
+    the three texts alone.
     """
     if "dummy-virt" in device_tree:
         return "QEMU's virt board"

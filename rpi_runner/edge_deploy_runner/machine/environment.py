@@ -43,13 +43,18 @@ class Environment:
     @property
     def architecture(self) -> str:
         """What programs and wheels are built for: `machine`, or its 32-bit sibling."""
-        if self.userland_bits == 32:
-            return {"aarch64": "armv7l", "x86_64": "i686"}.get(self.machine, self.machine)
-        return self.machine
+        return architecture_of(self.machine, self.userland_bits)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "cpu_features": list(self.cpu_features)}
+
+
+def architecture_of(machine: str, userland_bits: int) -> str:
+    """What the programs of a machine are built for: `machine`, or its 32-bit sibling."""
+    if userland_bits == 32:
+        return {"aarch64": "armv7l", "x86_64": "i686"}.get(machine, machine)
+    return machine
 
 
 def describe(root: Path = _ROOT, machine: str | None = None) -> Environment:

@@ -9,6 +9,7 @@ from typing import Any
 from edge_deploy_runner.json_reader import Reader
 
 from .power_meters import PowerWindow
+from .telemetry import Telemetry
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,16 @@ def counted_uj(before: int, after: int, range_uj: int | None) -> int | None:
 class PowerLog:
     """Pairs of (idle, load): slices of the energy counter, or windows of a power meter.
 
-    Both may be empty. `meter` says what was read, every `interval_s`.
+    Both may be empty. `meter` says what was read, every `interval_s`, and `evidence` what its watts
+    are. `telemetry` holds looks at the machine before, between and after the readings.
     """
 
     counter: tuple[tuple[CounterSlice, CounterSlice], ...] = ()
     windows: tuple[tuple[PowerWindow, PowerWindow], ...] = ()
     meter: str = ""
     interval_s: float = 0.0
+    evidence: str = "measured"
+    telemetry: tuple[Telemetry, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -46,6 +50,8 @@ class PowerLog:
             "windows": [[part.to_json() for part in pair] for pair in self.windows],
             "meter": self.meter,
             "interval_s": self.interval_s,
+            "evidence": self.evidence,
+            "telemetry": [look.to_json() for look in self.telemetry],
         }
 
     @classmethod
@@ -62,6 +68,8 @@ class PowerLog:
             ),
             meter=reader.text("meter"),
             interval_s=reader.number("interval_s"),
+            evidence=reader.evidence(),
+            telemetry=tuple(Telemetry(**look) for look in document["telemetry"]),
         )
 
 

@@ -53,9 +53,13 @@ class PowerReading:
 
 
 class Meter(Protocol):
-    """Something that can be read; `source` says what it is and what it takes for granted."""
+    """Something that can be read; `source` says what it is and what it takes for granted.
+
+    `evidence` is "measured", or "predicted" where its watts are worked out by somebody's fit.
+    """
 
     source: str
+    evidence: str
     shortest_interval_s: float
 
     def read(self) -> PowerReading:
@@ -67,6 +71,7 @@ class PmicMeter:
     """The power chip of a Pi 5, through its firmware."""
 
     shortest_interval_s = PMIC_SHORTEST_INTERVAL_S
+    evidence = "predicted"
     source = (
         "Pi 5 power chip: sum of its rails * "
         f"{vcgencmd.PMIC_FACTOR} + {vcgencmd.PMIC_OFFSET_W} W (one author's fit)"
@@ -165,6 +170,7 @@ class InaMeter:
     """
 
     shortest_interval_s = 0.01
+    evidence = "measured"
 
     def __init__(
         self, kind: str, bus: WordBus, address: int, shunt_ohms: float = DEFAULT_SHUNT_OHMS
@@ -225,6 +231,7 @@ class PiSugarMeter:
     """
 
     shortest_interval_s = 0.5
+    evidence = "measured"
     source = "PiSugar, at the battery (before its 5 V converter)"
 
     def __init__(self, port: int = PISUGAR_PORT) -> None:

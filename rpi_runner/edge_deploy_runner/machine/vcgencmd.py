@@ -57,12 +57,6 @@ def parse_throttled(text: str) -> int | None:
     return int(match.group(1), 16) if match else None
 
 
-def parse_temperature(text: str) -> float | None:
-    """Degrees Celsius in `temp=48.8'C`."""
-    match = re.fullmatch(r"\s*temp=(-?\d+(?:\.\d+)?)'C\s*", text)
-    return float(match.group(1)) if match else None
-
-
 def parse_clock_mhz(text: str) -> float | None:
     """Megahertz in `frequency(48)=1500398464`; 0 means unknown to the firmware, and is None."""
     match = re.fullmatch(r"\s*frequency\(\d+\)=(\d+)\s*", text)

@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_deploy_runner.classifier import Classifier
@@ -92,7 +92,8 @@ def describe(config: ServiceConfig) -> str:
     model = watch.loaded.model
     source = configured_source(config, Reports())
     for sink in config.sinks:
-        sink.make(print)  # reads a password file; opens nothing
+        if not sink.in_unit_only:
+            sink.make(print)  # reads a password file; opens nothing
     task = "classify" if isinstance(model, Classifier) else "detect"
     kind = "newest frame wins" if source.live else "every frame"
     if source.endless and not source.live:
@@ -135,6 +136,10 @@ class Service:
         status: Status,
         seen: SeenFiles | None = None,
     ) -> None:
+        # The folder that `current` names now: after an install it is that of another version, whose
+        # model is for that version's runner.
+        folder = Path(os.path.realpath(config.model.parent))
+        config = replace(config, model=folder / config.model.name)
         self.config = config
         self.manager = manager
         self.journal = journal
@@ -179,6 +184,8 @@ class Service:
         """Stop the source, finish what the sinks have begun, and write the last status."""
         if self._stream is not None:
             self._stream.close()
+            for frame in self._stream.untaken:
+                self.seen.forget(frame)
             self._count()
         for _, sink in self._sinks:
             sink.close()

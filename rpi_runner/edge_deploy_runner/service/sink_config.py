@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ _WHEN = {
     "gpio": ("fired", "released"),
     "mqtt": ("fired", "released"),
 }
+# Where systemd puts what a unit's LoadCredential= names, for that unit's user alone.
+_CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
 Make = Callable[[Callable[[str], None]], Sink]
 
 
@@ -43,6 +46,7 @@ class SinkConfig:
     """One sink: its type, which notices it is told of, for which labels (all if empty).
 
     `make` builds it, given what it tells its troubles to; `words` says in one line what it does.
+    `in_unit_only`: it wants a credential of its systemd unit, so that `make` fails elsewhere.
     """
 
     type: str
@@ -50,6 +54,7 @@ class SinkConfig:
     labels: tuple[str, ...]
     make: Make
     words: str
+    in_unit_only: bool = False
 
 
 def read_sink(keys: Keys, folder: Path) -> SinkConfig:
@@ -71,7 +76,8 @@ def read_sink(keys: Keys, folder: Path) -> SinkConfig:
             raise keys.wrong("when", f"a list of {', '.join(allowed)}")
     labels = _texts(keys, "labels")
     make, words = _READERS[kind](keys, folder)
-    return SinkConfig(kind, tuple(when), labels, make, f"{kind}: {words}")
+    in_unit_only = str(keys.values.get("password_file", "")).startswith(_CREDENTIALS)
+    return SinkConfig(kind, tuple(when), labels, make, f"{kind}: {words}", in_unit_only)
 
 
 def check_sink_labels(sinks: tuple[SinkConfig, ...], labels: tuple[str, ...], origin: str) -> None:
@@ -156,7 +162,7 @@ def _mqtt(keys: Keys, folder: Path) -> tuple[Make, str]:
 
     def make(tell: Callable[[str], None]) -> Sink:
         # Only now: a laptop that makes a bundle checks this file and has no such password.
-        secret = _secret(folder / password_file) if password_file else None
+        secret = _secret(password_file, folder) if password_file else None
         return MqttSink(tell, replace(broker, password=secret), queue)
 
     return make, words
@@ -169,11 +175,29 @@ def _topic(keys: Keys) -> str:
     return topic
 
 
-def _secret(path: Path) -> str:
+def _secret(text: str, folder: Path) -> str:
+    others = stat.S_IRGRP | stat.S_IROTH
+    if text.startswith(_CREDENTIALS):
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not credentials:
+            raise BadInputError(
+                f"the password file {text} is only there in a systemd unit with LoadCredential=; "
+                "add one with `systemctl edit`, then restart the service"
+            )
+        path = Path(credentials, text.removeprefix(_CREDENTIALS))
+        others = stat.S_IROTH  # an access list lets the unit's user in; it shows as the group's
+    else:
+        path = folder / text
     try:
-        if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        if path.stat().st_mode & others:
             raise BadInputError(f"the password file {path} may be read by others; chmod 600 it")
         return path.read_text("utf-8").strip()
+    except PermissionError as error:
+        raise BadInputError(
+            f"the password file {path} cannot be read by the user of this service; for a systemd "
+            "unit, hand it over with LoadCredential= in `systemctl edit` and name it as "
+            f"{_CREDENTIALS}NAME"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInputError(f"the password file {path} cannot be read: {reason}") from error

@@ -89,6 +89,11 @@ class SeenFiles:
     files: dict[str, Look] = field(default_factory=dict)
     begun: bool = False
 
+    def forget(self, frame: Frame) -> None:
+        """Have the next watch give a frame again, as nobody took it."""
+        if frame.path is not None:
+            self.files.pop(frame.path.name, None)
+
 
 class FrameSource(ABC):
     """A context manager that gives frames; entering it opens the device or file.

@@ -84,6 +84,8 @@ class Stream(Generic[T]):
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._captured: Frame | None = None
+        self._preparing: Frame | None = None
+        self._left: Frame | None = None
         self._ready: Ready[T] | Refused | None = None
         self._troubles: list[Trouble] = []
         self._capture_ended = False
@@ -128,6 +130,14 @@ class Stream(Generic[T]):
         """Frames of a live source that were replaced by newer ones before anybody used them."""
         source = self._source
         return self._replaced + self._dropped_by_sources + (source.dropped if source else 0)
+
+    @property
+    def untaken(self) -> list[Frame]:
+        """Frames that the source gave and that `take` has not given on; final once closed."""
+        with self._changed:
+            ready = self._ready.frame if self._ready is not None else None
+            waiting = (ready, self._preparing, self._captured, self._left)
+            return [frame for frame in waiting if frame is not None]
 
     @property
     def idle_s(self) -> float:
@@ -232,6 +242,9 @@ class Stream(Generic[T]):
             while self._captured is not None and not live and not self._stopping.is_set():
                 self._changed.wait(0.5)
                 self._alive()  # it waits for the model, which has a watch of its own
+            if self._captured is not None and not live:  # it is being closed
+                self._left = frame
+                return
             if self._captured is not None:
                 self._replaced += 1
             self._captured = frame
@@ -253,17 +266,18 @@ class Stream(Generic[T]):
             with self._changed:
                 self._changed.wait_for(self._may_prepare, 0.5)
                 # Not before there is room for it: until then a newer one may come.
-                if not self._may_prepare():
+                if self._stopping.is_set() or not self._may_prepare():
                     continue
                 frame, self._captured = self._captured, None
                 if frame is None:
                     if self._capture_ended:
                         return
                     continue
+                self._preparing = frame
                 self._changed.notify_all()
             result = self._prepare_one(frame)
             with self._changed:
-                self._ready = result
+                self._ready, self._preparing = result, None
                 self._changed.notify_all()
 
     def _may_prepare(self) -> bool:

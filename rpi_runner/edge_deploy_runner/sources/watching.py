@@ -86,7 +86,14 @@ class WatchedFolder(FrameSource):
 
     def open(self) -> None:
         """Look at the folder once; raises `BadInputError` where there is none."""
-        if not self.folder.is_dir():
+        try:
+            is_folder = self.folder.is_dir()
+        except OSError as error:
+            raise BadInputError(
+                f"{self.folder} cannot be looked into ({error.strerror}); let this user in (a "
+                "service that systemd runs sees no home folders), or watch another"
+            ) from error
+        if not is_folder:
             raise BadInputError(f"there is no folder at {self.folder} to watch; make it first")
         if self.existing == "skip" and not self._seen.begun:
             for name in self._names() or ():
@@ -211,6 +218,8 @@ class WatchedFolder(FrameSource):
             return None
         if image is None and not late:
             waiting.tried = True
+            return None
+        if self.stopped.is_set():  # nobody waits for it any more; the next watch gives it
             return None
         del self._growing[name]
         self._seen.files[name] = look
