@@ -157,8 +157,7 @@ def test_the_command_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "ok " in capsys.readouterr().out
     golden = folder / "golden" / "fast-2-1.npy"
     array = np.load(golden)
-    array.flat[0] += 5 if array.flat[0] < 100 else -5
-    np.save(golden, array)
+    np.save(golden, np.roll(array, 1))  # another class is the best
     assert runner(["selftest", str(folder), "--json"]) == 6
     said = capsys.readouterr()
     checks = json.loads(said.out)["checks"]
