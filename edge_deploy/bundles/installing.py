@@ -98,6 +98,11 @@ def _checked(path: Path) -> dict[str, Any]:
     try:
         if path.is_dir():
             raise BadInputError(f"{path} is a folder; name the bundle, a .tar.gz")
+        if path.suffix == ".tflite":
+            raise BadInputError(
+                f"{path} is a model, not a bundle; make one with `edge-deploy bundle {path.name} "
+                "--target TARGET`"
+            )
         return check_bundle(path)
     except Refusal as refusal:
         raise _ERRORS[refusal.code](str(refusal)) from refusal

@@ -11,9 +11,8 @@ from .options import PATH, contract_options, json_option, read_contract_options
 @click.argument("model", type=PATH, metavar="MODEL")
 @click.option(
     "--target",
-    required=True,
     metavar="rpi-bookworm|rpi-trixie|rpi-bookworm-armv7",
-    help="The Raspberry Pi OS of the device; armv7 is its 32-bit edition.",
+    help="The Raspberry Pi OS of the device; armv7 is its 32-bit edition. Required.",
 )
 @click.option(
     "-o",
@@ -55,7 +54,7 @@ from .options import PATH, contract_options, json_option, read_contract_options
 def command(
     *,
     model: str,
-    target: str,
+    target: str | None,
     output: str,
     name: str | None,
     verdict: str | None,
@@ -74,10 +73,15 @@ def command(
     The bundle holds the model, the runner, the runtime's packages for that system, a self-test
     and an installer. Two builds of the same are the same, byte for byte.
     """  # fmt: skip
+    from edge_deploy_runner.errors import UsageError
+
     from edge_deploy.bundles.bundling import bundle
+    from edge_deploy.bundles.targets import target_names
 
     from .rendering import emit_json, human_size, note, progress_bar, warn
 
+    if target is None:
+        raise UsageError(f"--target is missing; use one of {', '.join(target_names())}")
     preprocessing, labels = read_contract_options(preprocess, labels_file, background_class)
     with progress_bar() as on_progress:
         made = bundle(

@@ -103,7 +103,8 @@ def describe(config: ServiceConfig) -> str:
         f"{len(model.labels) or 'no'} labels, threads {model.loaded.threads}",
         f"source   {source.name}: {kind}",
         f"decide   {config.rule.needed} of {config.rule.window} frames, cooldown "
-        f"{config.rule.cooldown_s:g} s, threshold {model.threshold}",
+        f"{config.rule.cooldown_s:g} s, threshold "
+        + ("none" if model.threshold is None else f"{model.threshold:g}"),
         *(
             f"sink     {sink.words}; when {', '.join(sink.when)}"
             + (f"; labels {', '.join(sink.labels)}" if sink.labels else "")
@@ -114,7 +115,8 @@ def describe(config: ServiceConfig) -> str:
         lines.append("sink     none: answers go nowhere; add a [[sink]]")
     limit = f"{config.memory_bytes / 1e6:g} MB" if config.memory_bytes else "none"
     lines.append(f"limits   memory {limit}, interval {config.interval_s:g} s")
-    lines.append(f"status   {config.state_folder or 'no state_folder, so no status file'}")
+    status = config.state_folder or "in the folder that systemd gives; without one, none"
+    lines.append(f"status   {status}")
     lines.append(
         "network  "
         + ("mqtt sinks only" if any(s.type == "mqtt" for s in config.sinks) else "none is used")
