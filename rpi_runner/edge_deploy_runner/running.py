@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -32,16 +32,25 @@ if TYPE_CHECKING:
 Arguments = Sequence[str | os.PathLike[str]]
 
 
-class Result(NamedTuple):
+class Result:
     """What became of one input: an answer, or the error that says why there is none.
 
     `dropped`: of a live source, the frames since the last result that newer ones replaced.
     """
 
-    name: str
-    answer: Answer | Detections | None = None
-    error: BadInputError | None = None
-    dropped: int | None = None
+    __slots__ = ("answer", "dropped", "error", "name")
+
+    def __init__(
+        self,
+        name: str,
+        answer: Answer | Detections | None = None,
+        error: BadInputError | None = None,
+        dropped: int | None = None,
+    ) -> None:
+        self.name = name
+        self.answer = answer
+        self.error = error
+        self.dropped = dropped
 
     def to_json(self) -> dict[str, Any]:
         """`{"input", "top" or "detections", "timing_ms"}`, or `{"input", "error"}`.
@@ -185,7 +194,8 @@ def _watch(model: Classifier | Detector, text: str, top: int) -> Iterator[Result
                 item = Input(frame.name, lambda frame=frame: frame.image)  # type: ignore[misc]
                 result = _answer(model, _prepare(model, item), top)
                 dropped, counted = source.dropped - counted, source.dropped
-                yield result._replace(dropped=dropped)
+                result.dropped = dropped
+                yield result
     except BadInputError as error:
         yield Result(text, error=error)
 
