@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_deploy_runner.classifier import check_card
+from edge_deploy_runner.photo_model import check_card
 from edge_deploy_runner.contract import Contract, Preprocessing, read_contract
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.tflite.graph import Subgraph, TensorInfo

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from edge_deploy_runner.bench.records import FORMAT as MEASUREMENT_FORMAT
-from edge_deploy_runner.classifier import check_card
+from edge_deploy_runner.photo_model import check_card
 from edge_deploy_runner.contract import Contract, Preprocessing, read_contract
 from edge_deploy_runner.errors import (
     BadInputError,

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from .contract import Contract, Preprocessing, fit_labels, read_contract
+from .contract import Preprocessing, fit_labels
 from .errors import BadInputError
-from .interpreter import LoadedModel, dequantize, input_spec
-from .preprocessing import open_photo, pixels_to_tensor, prepare
-from .tflite.model_file import ModelFile
+from .interpreter import dequantize
+from .photo_model import PhotoModel, open_photo_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from .reduced_photo import ReducedPhoto
 
 UNKNOWN = "unknown"
 
@@ -55,7 +52,7 @@ def _amount(score: float) -> str:
     return f"{100 * score:.1f}%" if 0 <= score <= 1 else f"{score:.3g}"
 
 
-class Classifier:
+class Classifier(PhotoModel):
     """A loaded image classifier with its contract and labels.
 
     `preprocessing` and `labels` are needed for a model that carries none; for one that does,
@@ -63,6 +60,8 @@ class Classifier:
     below it is "unknown"; without one none is. `draft`: decode JPEG files no larger than the input
     needs (see `reduced_photo`), which is faster and moves the scores a little.
     """
+
+    task = "photo classifier"
 
     def __init__(
         self,
@@ -76,32 +75,13 @@ class Classifier:
         kernels: str = "xnnpack",
         draft: bool = False,
     ) -> None:
-        self.path = Path(model)
-        self.draft = draft
-        file = ModelFile.open(model)
-        check_card(file, self.path)
-        # One who overrides everything can also use a model whose own contract is damaged.
-        contract = Contract() if override and preprocessing and labels else read_contract(file)
-        carried = contract.preprocessing
-        if preprocessing and carried and preprocessing != carried and not override:
-            raise BadInputError(
-                f"{file.name} carries its own preprocessing contract; add --override to use another"
-            )
-        if labels and contract.labels and labels != contract.labels and not override:
-            raise BadInputError(f"{file.name} carries its own labels; add --override to use others")
-        self.preprocessing = preprocessing or carried
+        path = Path(model)
+        file = open_photo_model(path)
+        super().__init__(path, file, threads, preprocessing, labels, override, kernels, draft)
         self.threshold = threshold
-        self.loaded = LoadedModel(file.data, threads, kernels, name=file.name)
-        if len(self.loaded.inputs) != 1:
-            raise BadInputError(
-                f"{file.name} has {len(self.loaded.inputs)} inputs; a photo classifier has one"
-            )
-        layout = self.preprocessing.layout if self.preprocessing else "NHWC"
-        self.input = input_spec(self.loaded.inputs[0], file.name, layout)
         self.classes = self._count_classes(file.name)
         background = bool(self.preprocessing and self.preprocessing.background_class)
-        given = labels or contract.labels
-        origin = "the label file" if labels else f"the label file in {file.name}"
+        given, origin = self.carried_labels, self.labels_origin
         self.labels = fit_labels(given, self.classes, background, origin) if given else ()
 
     def _count_classes(self, name: str) -> int:
@@ -113,39 +93,6 @@ class Classifier:
                 f"{name} answers with {shapes}, which is not one score a class: no classifier"
             )
         return classes
-
-    def photo_contract(self) -> Preprocessing:
-        """How photos become this model's input; raises `BadInputError` where that is not known."""
-        if self.preprocessing is None:
-            raise BadInputError(
-                f"{self.path.name} carries no preprocessing contract, so the right pixels cannot "
-                "be known; name it with --preprocess PRESET|FILE"
-            )
-        if self.preprocessing.channels != self.input.channels:
-            raise BadInputError(
-                f"the contract gives {self.preprocessing.color_order} pixels but {self.path.name} "
-                f"takes {self.input.channels} channel(s); name another contract with --preprocess"
-            )
-        return self.preprocessing
-
-    def decode(self, photo: str | os.PathLike[str]) -> Image.Image | ReducedPhoto:
-        """The photo in a file, decoded for `prepare`; raises `BadInputError`."""
-        if not self.draft:
-            return open_photo(photo)
-        from .reduced_photo import open_reduced
-
-        return open_reduced(photo, self.input.size, self.photo_contract())
-
-    def prepare(self, photo: str | os.PathLike[str] | Image.Image | ReducedPhoto) -> NDArray[Any]:
-        """The input tensor for a photo: decoded, turned upright, cropped, resized, normalized."""
-        contract = self.photo_contract()
-        image = self.decode(photo) if isinstance(photo, str | os.PathLike) else photo
-        if isinstance(image, Image.Image):
-            return prepare(image, contract, self.input)
-        from .reduced_photo import fit_reduced
-
-        pixels = np.asarray(fit_reduced(image, self.input.size, contract))
-        return pixels_to_tensor(pixels, contract, self.input)
 
     def scores(self, tensor: NDArray[Any]) -> NDArray[np.float32]:
         """Scores of all classes (classes,) for a prepared tensor of the input's shape and dtype.
@@ -191,26 +138,3 @@ class Classifier:
             "total": done - start,
         }
         return Answer(self.top(scores, k), {name: round(ns / 1e6, 3) for name, ns in steps.items()})
-
-
-def check_card(file: ModelFile, path: Path) -> None:
-    """Raise `BadInputError` where the model card beside the file names another sha256.
-
-    Most flipped bits in a model run without any error and give wrong answers; only the hash
-    tells. Models without a card are taken as they are.
-    """
-    card = path.with_suffix(".json")
-    if not card.is_file():
-        return
-    import json
-
-    try:
-        record = json.loads(card.read_text("utf-8"))
-        expected = record["model"]["sha256"] if record.get("format") == "edge-deploy card" else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return
-    if expected and expected != file.sha256:
-        raise BadInputError(
-            f"{path} is not the model that its card {card.name} describes (another sha256): it was "
-            "damaged or replaced; copy both files again"
-        )

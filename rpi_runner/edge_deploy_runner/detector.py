@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from .classifier import check_card
-from .contract import Contract, Preprocessing, read_contract
+from .contract import Preprocessing
 from .detection_outputs import DetectionOutputs, find_outputs
 from .errors import BadInputError
-from .interpreter import LoadedModel, dequantize, input_spec
-from .preprocessing import center_box, exif_orientation, open_photo, pixels_to_tensor, prepare
-from .reduced_photo import ReducedPhoto, fit_reduced, open_reduced
-from .tflite.model_file import ModelFile
+from .interpreter import dequantize
+from .photo_model import PhotoModel, open_photo_model
+from .preprocessing import center_box, exif_orientation
+from .reduced_photo import ReducedPhoto
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +67,7 @@ class Detections(NamedTuple):
         }
 
 
-class Detector:
+class Detector(PhotoModel):
     """A loaded object detector with the standard four outputs of SSD post-processing.
 
     The parameters are those of `Classifier`; objects that score under `threshold` (0.5 by
@@ -76,6 +75,9 @@ class Detector:
     Labels may leave the background out or name it first, as the model has it; any other count
     than the model's is refused, as every answer would be the class beside the right one.
     """
+
+    task = "photo detector"
+    contract_hint = " (detectors mostly want crop none)"
 
     def __init__(
         self,
@@ -89,60 +91,13 @@ class Detector:
         kernels: str = "xnnpack",
         draft: bool = False,
     ) -> None:
-        self.path = Path(model)
-        self.draft = draft
-        file = ModelFile.open(model)
-        check_card(file, self.path)
-        contract = Contract() if override and preprocessing and labels else read_contract(file)
-        carried = contract.preprocessing
-        if preprocessing and carried and preprocessing != carried and not override:
-            raise BadInputError(
-                f"{file.name} carries its own preprocessing contract; add --override to use another"
-            )
-        if labels and contract.labels and labels != contract.labels and not override:
-            raise BadInputError(f"{file.name} carries its own labels; add --override to use others")
-        self.preprocessing = preprocessing or carried
-        self.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+        path = Path(model)
+        file = open_photo_model(path)
         self.outputs = find_outputs(file)
-        self.loaded = LoadedModel(file.data, threads, kernels, name=file.name)
-        if len(self.loaded.inputs) != 1:
-            raise BadInputError(
-                f"{file.name} has {len(self.loaded.inputs)} inputs; a photo detector has one"
-            )
-        layout = self.preprocessing.layout if self.preprocessing else "NHWC"
-        self.input = input_spec(self.loaded.inputs[0], file.name, layout)
-        given = labels or contract.labels
-        origin = "the label file" if labels else f"the label file in {file.name}"
+        super().__init__(path, file, threads, preprocessing, labels, override, kernels, draft)
+        self.threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+        given, origin = self.carried_labels, self.labels_origin
         self.labels = fit_detector_labels(given, self.outputs, origin) if given else ()
-
-    def photo_contract(self) -> Preprocessing:
-        """How photos become this model's input; raises `BadInputError` where that is not known."""
-        if self.preprocessing is None:
-            raise BadInputError(
-                f"{self.path.name} carries no preprocessing contract, so the right pixels cannot "
-                "be known; name it with --preprocess PRESET|FILE (detectors mostly want crop none)"
-            )
-        if self.preprocessing.channels != self.input.channels:
-            raise BadInputError(
-                f"the contract gives {self.preprocessing.color_order} pixels but {self.path.name} "
-                f"takes {self.input.channels} channel(s); name another contract with --preprocess"
-            )
-        return self.preprocessing
-
-    def decode(self, photo: str | os.PathLike[str]) -> Image.Image | ReducedPhoto:
-        """The photo in a file, decoded for `prepare`; raises `BadInputError`."""
-        if not self.draft:
-            return open_photo(photo)
-        return open_reduced(photo, self.input.size, self.photo_contract())
-
-    def prepare(self, photo: str | os.PathLike[str] | Image.Image | ReducedPhoto) -> NDArray[Any]:
-        """The input tensor for a photo: decoded, turned upright, cropped, resized, normalized."""
-        contract = self.photo_contract()
-        image = self.decode(photo) if isinstance(photo, str | os.PathLike) else photo
-        if isinstance(image, Image.Image):
-            return prepare(image, contract, self.input)
-        pixels = np.asarray(fit_reduced(image, self.input.size, contract))
-        return pixels_to_tensor(pixels, contract, self.input)
 
     def photo_region(self, photo: Image.Image | ReducedPhoto) -> Box:
         """The part of the upright photo that the model sees, as fractions of it."""
