@@ -180,7 +180,10 @@ def compare_models(
         on_progress("timing both in turn", number, ROUNDS)
         delegates.append(_run_round((old, new), spec, ranges, number % 2 == 1, medians, memory))
     on_progress("timing both in turn", ROUNDS, ROUNDS)
-    warnings = [f"the delegates differ: {a} and {b}" for a, b in dict.fromkeys(delegates) if a != b]
+    warnings = _unlike(*files)
+    warnings += [
+        f"the delegates differ: {a} and {b}" for a, b in dict.fromkeys(delegates) if a != b
+    ]
     ratio = ratio_interval([b / a for a, b in zip(*medians, strict=True)])
     changes.append(
         _ratio_change(
@@ -193,6 +196,24 @@ def compare_models(
         above = [[max(0.0, value - base) for value in side] for side in memory]
         changes.append(memory_change(*above))
     return Comparison("model", old.name, new.name, tuple(changes), tuple(warnings))
+
+
+def _unlike(old: ModelFile, new: ModelFile) -> list[str]:
+    """A warning where two models cannot be versions of one network."""
+    takes = [[tuple(tensor.shape) for tensor in file.inputs] for file in (old, new)]
+    gives = [[tuple(tensor.shape) for tensor in file.outputs] for file in (old, new)]
+    found = []
+    for what, (a, b) in (("inputs", takes), ("outputs", gives)):
+        if a != b:
+            found.append(
+                f"the {what} differ, {_shapes(a)} and {_shapes(b)}: these look like two networks, "
+                "of which neither is the other one grown worse"
+            )
+    return found
+
+
+def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
+    return ", ".join("x".join(map(str, shape)) or "a scalar" for shape in shapes)
 
 
 def _run_round(

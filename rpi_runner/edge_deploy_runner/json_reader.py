@@ -22,7 +22,13 @@ def read_json_object(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise BadInputError(f"{path} is a folder, not a JSON file; name the file in it")
         if path.is_char_device():
             raise BadInputError(f"{path} is no file; name a JSON file")
-        document = json.loads(path.read_text("utf-8"))
+        content = path.read_bytes()
+        if content[4:8] == b"TFL3":
+            raise BadInputError(
+                f"{path} is a model, not a JSON file; name what a command wrote about it, such as "
+                "`edge-deploy profile MODEL -o FILE`"
+            )
+        document = json.loads(content.decode("utf-8"))
     except FileNotFoundError:
         raise BadInputError(f"there is no file at {path}; check the path") from None
     except OSError as error:

@@ -11,7 +11,9 @@ import pytest
 from edge_deploy_runner.bench.records import Measurement, ModelIdentity
 from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.json_reader import read_json_object
 from measurements import made_up
+from small_models import float_model
 
 from edge_deploy.comparing import (
     ROUNDS,
@@ -172,3 +174,20 @@ def test_missing_files_and_bad_noise(tmp_path: Path) -> None:
     for noise in (-0.1, float("nan"), 1.0):
         with pytest.raises(BadInputError, match="noise"):
             diff(one, one, noise=noise)
+
+
+def test_two_networks_are_told(tmp_path: Path) -> None:
+    small, large = tmp_path / "small.tflite", tmp_path / "large.tflite"
+    small.write_bytes(float_model(16))
+    large.write_bytes(float_model(24))
+    warned = " ".join(diff(small, large, threads=1).warnings)
+    assert "the inputs differ" in warned
+    assert "two networks" in warned
+    assert not any("networks" in text for text in diff(small, small, threads=1).warnings)
+
+
+def test_a_model_is_no_measurement(tmp_path: Path) -> None:
+    model = tmp_path / "model.tflite"
+    model.write_bytes(float_model(16))
+    with pytest.raises(BadInputError, match="is a model, not a JSON file; name what a command"):
+        read_json_object(model)
