@@ -1,0 +1,1 @@
+"""Archives of Android: read with every bound checked, written the same on every machine."""
