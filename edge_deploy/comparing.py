@@ -172,6 +172,7 @@ def compare_models(
     files = [ModelFile.open(path) for path in (old, new)]
     changes = [exact_change("size", "bytes", len(files[0].data), len(files[1].data), SIZE_NOISE)]
     spec = RunSpec(threads=threads or default_threads(), delegate=delegate)
+    spec.check_for_cpu()
     ranges = [input_ranges(file) for file in files]
     medians: tuple[list[float], list[float]] = ([], [])
     memory: tuple[list[float], list[float]] = ([], [])

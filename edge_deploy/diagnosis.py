@@ -1,4 +1,4 @@
-"""The doctor's round: this computer, and a device over ssh; each lack with what mends it."""
+"""The doctor's round: this computer, and a device; each lack with what mends it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_deploy_android.target import parse_target as parse_android_target
 from edge_deploy_runner.doctor.examining import Examination, attempt, examine
 from edge_deploy_runner.doctor.finding import Finding, ok, problem, warning
 from edge_deploy_runner.doctor.hardware import is_pi
@@ -17,6 +18,7 @@ from edge_deploy_runner.progress import Progress, silent
 
 from . import diagnosis_computer as computer
 from .bundles.wheels import WheelPlatform
+from .diagnosis_phone import examine_phone
 from .remote.ssh import SshDevice
 from .remote.target import SshTarget, parse_target
 
@@ -95,14 +97,19 @@ def diagnose(
     wheels: Path | None = None,
     on_progress: Progress = silent,
 ) -> Diagnosis:
-    """Examine this computer and, with `device` ("ssh://USER@HOST[:PORT]"), that device.
+    """Examine this computer and, with `device`, that device.
+
+    `device` is "ssh://USER@HOST[:PORT]" or "android[:SERIAL]".
 
     `target` names what a bundle is to be built for, such as "rpi-bookworm". A device is given what
     `profile` would give it, the runner and, where it has none, the runtime, whose wheels may lie in
     the folder `wheels`. Raises `UsageError` for
     a device or target that is none, and `DeviceError` where the device cannot be reached.
     """
-    address = None if device is None else _ssh_target(device)
+    phone = None
+    if device is not None and device.partition(":")[0] == "android":
+        phone = parse_android_target(device)
+    address = None if device is None or phone else _ssh_target(device)
     platform = None if target is None else computer.target_platform(target)
     on_progress("examining this computer", 0, 0)
     here = examine(device=False)
@@ -118,6 +125,10 @@ def diagnose(
     if target is not None:
         checks.append(("target", lambda: computer.check_target(target)))
     findings = (*here.findings, *(attempt(name, check) for name, check in checks))
+    if phone is not None:
+        on_progress("examining the phone", 0, 0)
+        url, about = examine_phone(phone)
+        return Diagnosis(here, findings, DeviceExamination(url, about))
     if address is None:
         return Diagnosis(here, findings)
     return Diagnosis(here, findings, _examine_device(address, platform, wheels, on_progress))
@@ -125,7 +136,10 @@ def diagnose(
 
 def _ssh_target(device: str) -> SshTarget:
     if not device.startswith("ssh://"):
-        raise UsageError(f"doctor examines a device over ssh, not {device!r}; use ssh://USER@HOST")
+        raise UsageError(
+            f"doctor examines a device over ssh or a phone, not {device!r}; use ssh://USER@HOST or "
+            "android[:SERIAL]"
+        )
     return parse_target(device)
 
 

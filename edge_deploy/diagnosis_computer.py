@@ -12,8 +12,10 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from edge_deploy_android.adb import Adb
+from edge_deploy_android.adb_text import explain_state
 from edge_deploy_runner.doctor.finding import Finding, ok, problem, warning
-from edge_deploy_runner.errors import BadInputError, UsageError
+from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
 
 from .bundles.wheels import WheelPlatform, wheels_for
 
@@ -86,11 +88,26 @@ def check_ssh() -> Finding:
 
 
 def check_adb() -> Finding:
-    """Whether Android phones can be reached."""
-    program = shutil.which("adb")
-    if program is None:
+    """Whether Android phones can be reached, and which there are."""
+    named = os.environ.get("EDGE_DEPLOY_ADB") or os.environ.get("ANDROID_HOME")
+    if shutil.which("adb") is None and not named:
         return warning("adb", "not installed; only Android phones need it", "sudo apt install adb")
-    return ok("adb", program)
+    try:
+        adb = Adb()
+        if not adb.server_is_running():
+            text = f"{adb.version} at {adb.executable}; its server does not run, so that no phone "
+            return ok("adb", f"{text}was looked for (`adb devices` starts it)")
+        listed = adb.devices()
+    except DeviceError as error:
+        what, _, mend = str(error).rpartition("; ")
+        return warning("adb", what or mend, mend)
+    text = f"{adb.version} at {adb.executable}"
+    unusable = [device for device in listed if device.state != "device"]
+    if unusable:
+        what, _, mend = explain_state(unusable[0]).partition("; ")
+        return warning("adb", f"{text}; {what}", mend)
+    phones = ", ".join(device.words() for device in listed) or "no phone is connected"
+    return ok("adb", f"{text}; {phones}")
 
 
 def check_pip() -> Finding:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from dataclasses import dataclass, replace
 
 from edge_deploy_runner.bench.records import BatteryUse, Energy
@@ -112,6 +113,59 @@ def measured_energy(pairs: list[tuple[CounterSlice, CounterSlice]]) -> Energy:
         "the energy counter",
         "RAPL package counter (the CPU package, not the whole machine)",
     )
+
+
+def counted_energy(
+    pairs: list[tuple[CounterSlice, CounterSlice]],
+    source: str,
+    resolution_uj: float,
+    evidence: str = "measured",
+) -> Energy:
+    """Energy from (idle, load) slices of a coarse counter, such as a phone's battery has.
+
+    The figure is the mean pair. Low and high are its 95% interval, from the spread of the pairs
+    (Student's t) and from `resolution_uj`, how far one pair may be off by the counter's steps.
+    Where that interval reaches 0 the energy is unknown.
+    """
+    if len(pairs) < 2:
+        return Energy("unknown", reason=f"{source}: fewer than two pairs of windows")
+    count = len(pairs)
+    gross = [load.energy_uj / 1e3 / load.runs for _, load in pairs]
+    idle_w = [idle.energy_uj / 1e6 / idle.seconds for idle, _ in pairs]
+    marginal = [
+        whole - watts * 1e3 * load.seconds / load.runs
+        for whole, watts, (_, load) in zip(gross, idle_w, pairs, strict=True)
+    ]
+    step_mj = max(resolution_uj / 1e3 / load.runs for _, load in pairs) / count**0.5
+    middle, half = statistics.fmean(marginal), _half_width(marginal, step_mj)
+    if middle - half <= 0:
+        return Energy(
+            "unknown",
+            reason=f"not measurable: {middle:.3g} mJ, give or take {half:.3g} mJ, by {source}; "
+            "stop other programs on the phone and measure again",
+        )
+    gross_middle, gross_half = statistics.fmean(gross), _half_width(gross, step_mj)
+    return Energy(
+        evidence=evidence,
+        mj_per_inference=middle,
+        low=middle - half,
+        high=middle + half,
+        gross_mj_per_inference=gross_middle,
+        gross_low=gross_middle - gross_half,
+        gross_high=gross_middle + gross_half,
+        idle_w=statistics.fmean(idle_w),
+        load_w=statistics.fmean(load.energy_uj / 1e6 / load.seconds for _, load in pairs),
+        source=source,
+    )
+
+
+# Student's t at 95%, by degrees of freedom; the last one for all beyond.
+_T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
+
+
+def _half_width(values: list[float], step: float) -> float:
+    spread = statistics.stdev(values) / len(values) ** 0.5
+    return math.hypot(_T95[min(len(values) - 1, len(_T95)) - 1] * spread, step)
 
 
 def metered_energy(

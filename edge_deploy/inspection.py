@@ -1,4 +1,7 @@
-"""What a `.tflite` file is: parsed without running it, then opened in a child process."""
+"""What a `.tflite` file is: parsed without running it, then opened in a child process.
+
+An APK, AAB or AAR is read by `edge_deploy_android.archives`.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edge_deploy_runner.photo_model import check_card
 from edge_deploy_runner.contract import Contract, Preprocessing, read_contract
 from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.photo_model import check_card
 from edge_deploy_runner.tflite.graph import Subgraph, TensorInfo
 from edge_deploy_runner.tflite.graph_cost import (
     UNCOUNTED_KINDS,
@@ -28,6 +31,11 @@ from edge_deploy_runner.tflite.graph_cost import (
 )  # fmt: skip
 from edge_deploy_runner.tflite.model_file import ModelFile
 
+if TYPE_CHECKING:
+    from edge_deploy_android.archives.archive_inspection import ArchiveInspection
+
+ANDROID_SUFFIXES = ("apk", "aab", "aar")
+_MODEL_SUFFIXES = ("tflite", "lite")
 _CHILD_SECONDS = 30.0
 _PASS_THROUGH = ("DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "CAST")
 
@@ -108,7 +116,39 @@ class Inspection:
         return [{"name": "XNNPACK", "used": used, "operator_share": share, "reason": reason}]
 
 
-def inspect(model: str | os.PathLike[str]) -> Inspection:
+def inspect(path: str | os.PathLike[str]) -> Inspection | ArchiveInspection:
+    """Say what the model, or the APK, AAB or AAR, at a path is.
+
+    A file is taken for an archive where it is named as one, or is one by its content and not named
+    `.tflite`. Raises `BadInputError` as `inspect_model` and `inspect_archive` do.
+    """
+    suffix = Path(path).suffix.lower().lstrip(".")
+    if suffix in ANDROID_SUFFIXES:
+        from edge_deploy_android.archives.inspecting import inspect_archive
+
+        return inspect_archive(path)
+    if _is_zip(path):
+        from edge_deploy_android.archives.inspecting import archive_kind, inspect_archive
+
+        kind = archive_kind(path)
+        if kind and suffix in _MODEL_SUFFIXES:
+            raise BadInputError(f"{path} is an {kind.upper()} by its content; name it .{kind}")
+        if kind:
+            return inspect_archive(path)
+    return inspect_model(path)
+
+
+def _is_zip(path: str | os.PathLike[str]) -> bool:
+    try:
+        if not Path(path).is_file():
+            return False
+        with Path(path).open("rb") as file:
+            return file.read(4) == b"PK\3\4"
+    except (OSError, ValueError):
+        return False
+
+
+def inspect_model(model: str | os.PathLike[str]) -> Inspection:
     """Say what the model at a path is.
 
     Raises `BadInputError` where the bytes are no readable model. One that the runtime refuses,

@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_deploy_android.measuring import AndroidOptions, measure_on_android, refuse_operators
+from edge_deploy_android.target import AndroidTarget
+from edge_deploy_android.target import parse_target as parse_android_target
 from edge_deploy_runner.bench.caveats import held_back_between
 from edge_deploy_runner.bench.measuring import Measured, MeterChoice, Request, measure
 from edge_deploy_runner.bench.operators import OperatorModel
@@ -24,6 +27,7 @@ from .energy import (
     Battery,
     PowerDraw,
     battery_use,
+    counted_energy,
     measured_energy,
     metered_energy,
     predicted_energy,
@@ -46,14 +50,17 @@ def profile(
     meter: MeterChoice | None = None,
     wheels: str | os.PathLike[str] | None = None,
     spec: RunSpec | None = None,
+    android: AndroidOptions | None = None,
     on_progress: Progress = silent,
 ) -> Measurement:
     """Measure a `.tflite` model on a device.
 
-    `device`: "local", or "ssh://USER@HOST[:PORT]". `threads`: a number, "sweep" (1 to the number
+    `device`: "local", "ssh://USER@HOST[:PORT]", or "android[:SERIAL]", for which `android` has
+    options of its own. `threads`: a number, "sweep" (1 to the number
     of cores in turn; the fastest becomes the result), or None for as many as there are cores, at
     most four. `spec` overrides how long to run; `threads` and `delegate` win over its own.
-    `meter` names a power meter on the device. `device_profile` lends its power model to the energy
+    `meter` names a power meter on the device; a phone reads its own with `android.energy`.
+    `device_profile` lends its power model to the energy
     figures; `power` states what the user measured. `rate_hz` and `battery` give a duty cycle its
     hours. `wheels` is a folder with the runtime's wheels, for a device that has none and a
     computer without network. Raises `BadInputError` for the model and `DeviceError` for the
@@ -62,16 +69,26 @@ def profile(
     target = check_device(device)
     if isinstance(threads, int) and threads < 1:
         raise UsageError(f"threads is {threads}; use 1 or more, or sweep")
-    if wheels is not None and target is None:
+    if wheels is not None and not isinstance(target, SshTarget):
         raise UsageError("--wheels is for a device that is reached over ssh; leave it out")
-    if meter is not None and (power is not None or device_profile is not None):
+    if android is not None and not isinstance(target, AndroidTarget):
+        raise UsageError("these options are for a phone; measure with --device android")
+    if meter is not None and isinstance(target, AndroidTarget):
+        raise UsageError(f"a phone has no {meter.kind} power meter; use --meter phone")
+    metered = meter is not None or (android is not None and android.energy)
+    if metered and (power is not None or device_profile is not None):
         raise UsageError("a power meter and stated power exclude each other; give one")
     path = Path(model)
     parsed = ModelFile.open(path)
+    asked = replace(spec or RunSpec(), delegate=delegate)
+    if isinstance(target, AndroidTarget):
+        refuse_operators(parsed)
+    else:
+        asked.check_for_cpu()
     cuts, note = cut_operators(parsed, on_progress) if operators else ((), "")
     request = Request(
         path,
-        replace(spec or RunSpec(), delegate=delegate),
+        asked,
         threads or 0,
         parsed.name,
         len(cuts),
@@ -81,9 +98,12 @@ def profile(
     )
     if target is None:
         measured = measure(request, cuts, on_progress)
+    elif isinstance(target, AndroidTarget):
+        options = android or AndroidOptions()
+        measured = measure_on_android(target, request, cuts, options, on_progress)
     else:
         measured = _measure_over_ssh(target, request, parsed.sha256, cuts, wheels, on_progress)
-    board = recognise(measured.measurement.device.get("board"))
+    board = _recognised(measured.measurement.device)
     result = replace(
         measured.measurement,
         device=_device(measured.measurement.device, board, target),
@@ -101,17 +121,14 @@ def profile(
     return result
 
 
-def check_device(device: str) -> SshTarget | None:
-    """The target of an ssh device, None for "local"; raises the error of any other."""
+def check_device(device: str) -> SshTarget | AndroidTarget | None:
+    """The target of an ssh device or a phone, None for "local"; raises the error of any other."""
     if device == "local":
         return None
     if device.startswith("ssh:"):
         return parse_target(device)
     if device.partition(":")[0] == "android":
-        raise DeviceError(
-            "measuring on an Android device is not available yet; use --device local or "
-            "ssh://USER@HOST[:PORT]"
-        )
+        return parse_android_target(device)
     found = device_profile_of(device)
     raise DeviceError(
         f"predicted latency for {found.name} is not available yet; measure on the device itself, "
@@ -153,13 +170,30 @@ def _measure_over_ssh(
         return runner.bench(replace(request, model=Path(path)), cuts, on_progress)
 
 
+def _recognised(machine: Mapping[str, Any]) -> DeviceProfile | None:
+    """The catalogue's profile of a machine: a board by its device tree, a phone by its name."""
+    model = machine.get("model")
+    if model is None:
+        return recognise(machine.get("board"))
+    names = {str(model).lower(), f"{machine.get('manufacturer')} {model}".lower()}
+    found = [profile for profile in all_profiles().values() if profile.name.lower() in names]
+    return found[0] if found and not machine.get("emulated") else None
+
+
 def _device(
-    machine: Mapping[str, Any], board: DeviceProfile | None, target: SshTarget | None
+    machine: Mapping[str, Any],
+    board: DeviceProfile | None,
+    target: SshTarget | AndroidTarget | None,
 ) -> dict[str, Any]:
     """The machine with the catalogue's id for it, and where it was reached."""
+    if isinstance(target, AndroidTarget):
+        target = AndroidTarget(str(machine["serial"]))
+        kind = "android"
+    else:
+        kind = "ssh" if target else "local"
     return {
         **machine,
-        "id": board.id if board else "ssh" if target else "local",
+        "id": board.id if board else kind,
         "target": target.url if target else "local",
         "name": board.name if board else None,
     }
@@ -199,10 +233,17 @@ def _energy(
     if log.counter:
         if held_back:
             return _held_back(held_back), ()
+        if log.meter:
+            pairs = list(log.counter)
+            return counted_energy(pairs, log.meter, log.resolution_uj, log.evidence), ()
         return measured_energy(list(log.counter)), ()
+    if log.reason:
+        return Energy("unknown", reason=log.reason), ()
     draw = board.power(result.spec.threads) if board else None
     if draw is not None:
         return predicted_energy(draw, p50_ms), ()
+    if result.device.get("android"):
+        return result.energy, ()  # with the phone's own reason
     return (
         Energy(
             "unknown",

@@ -97,17 +97,33 @@ def install(
 def _checked(path: Path) -> dict[str, Any]:
     try:
         if path.is_dir():
+            if (path / "build.gradle.kts").is_file():
+                raise BadInputError(
+                    f"{path} is a Gradle module, which goes into an app's project: add "
+                    f'include(":{path.name}") to its settings.gradle.kts'
+                )
             raise BadInputError(f"{path} is a folder; name the bundle, a .tar.gz")
         if path.suffix == ".tflite":
             raise BadInputError(
                 f"{path} is a model, not a bundle; make one with `edge-deploy bundle {path.name} "
                 "--target TARGET`"
             )
+        if path.suffix in (".aar", ".apk"):
+            raise BadInputError(_not_installed(path))
         return check_bundle(path)
     except Refusal as refusal:
         raise _ERRORS[refusal.code](str(refusal)) from refusal
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _not_installed(path: Path) -> str:
+    if path.suffix == ".apk":
+        return f"{path} is an app; install it with `adb install {path}`"
+    return (
+        f"{path} is a library for Android apps, not for a device: copy it to the app's libs/ "
+        f'folder and add implementation(files("libs/{path.name}")) to its dependencies'
+    )
 
 
 def _installer_files(path: Path) -> dict[str, bytes]:

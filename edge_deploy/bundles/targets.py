@@ -1,4 +1,4 @@
-"""The systems that bundles are built for: package data, `targets/rpi-*.toml`."""
+"""What bundles are built for: systems of the Pi (package data, `targets/rpi-*.toml`), and apps."""
 
 from __future__ import annotations
 
@@ -43,17 +43,47 @@ class BundleTarget:
         return "{}.{}".format(*max(wheel.glibc for wheel in wheels))
 
 
+@dataclass(frozen=True)
+class LibraryTarget:
+    """A library that an Android app takes in: an AAR, or the source of a Gradle module."""
+
+    name: str
+    system: str
+
+
+LIBRARY_TARGETS = (
+    LibraryTarget("android-aar", "Android apps, as an AAR"),
+    LibraryTarget("android-module", "Android apps, as a Gradle module"),
+)
+Target = BundleTarget | LibraryTarget
+
+
 def target_names() -> tuple[str, ...]:
     """The targets that there are."""
+    return (*(target.name for target in LIBRARY_TARGETS), *pi_target_names())
+
+
+def pi_target_names() -> tuple[str, ...]:
+    """The systems of the Raspberry Pi among them."""
     files = (entry.name for entry in (resources.files("edge_deploy") / "targets").iterdir())
     return tuple(sorted(n.removesuffix(".toml") for n in files if n.startswith(_PREFIX)))
 
 
-def read_target(name: str) -> BundleTarget:
+def find_target(name: str) -> Target:
     """A target by its name; raises `UsageError` with the list of them."""
     if name not in target_names():
         raise UsageError(
             f"there is no bundle target {name!r}; use one of {', '.join(target_names())}"
+        )
+    libraries = (target for target in LIBRARY_TARGETS if target.name == name)
+    return next(libraries, None) or read_target(name)
+
+
+def read_target(name: str) -> BundleTarget:
+    """A system of the Pi by its name; raises `UsageError` with the list of them."""
+    if name not in pi_target_names():
+        raise UsageError(
+            f"there is no system {name!r} for bundles; use one of {', '.join(pi_target_names())}"
         )
     text = (resources.files("edge_deploy") / "targets" / f"{name}.toml").read_text("utf-8")
     record = tomllib.loads(text)

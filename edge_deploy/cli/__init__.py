@@ -16,7 +16,7 @@ import click
 # name: (module in this package, one line for the list of commands)
 COMMANDS = {
     "convert": ("convert", "Turn a trained model into proven .tflite files"),
-    "inspect": ("inspect", "Say what a .tflite file is"),
+    "inspect": ("inspect", "Say what a .tflite file is, or what an APK, AAB or AAR holds"),
     "evaluate": ("evaluate", "Measure the accuracy of a model on labelled data"),
     "profile": ("profile", "Measure size, latency, memory and energy; hold them against a budget"),
     "judge": ("judge", "Hold measurements against a budget"),

@@ -11,7 +11,8 @@ from .options import PATH, json_option
 
 @click.command("doctor")
 @click.option(
-    "--device", metavar="ssh://USER@HOST[:PORT]", help="Examine this device as well."
+    "--device", metavar="ssh://USER@HOST[:PORT]|android[:SERIAL]",
+    help="Examine this device as well.",
 )  # fmt: skip
 @click.option(
     "--target", metavar="TARGET",
@@ -29,8 +30,8 @@ def command(
     """Say what this computer, and a device, have and lack for running models.
 
     Each finding that is not ok carries the one line that mends it. The exit code is 0 where there
-    is no problem, else 1; warnings pass. A device is given what `profile` would give it: the
-    runner, and the runtime where it has none.
+    is no problem, else 1; warnings pass. A device over ssh is given what `profile` would give it:
+    the runner, and the runtime where it has none; on a phone nothing is put.
     """
     from edge_deploy_runner.doctor.examining import render, summary
 

@@ -1,4 +1,4 @@
-"""`edge-deploy inspect`: say what a `.tflite` file is."""
+"""`edge-deploy inspect`: say what a `.tflite` file is, or what an APK, AAB or AAR holds."""
 
 from __future__ import annotations
 
@@ -13,23 +13,39 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@click.argument("model", type=PATH, metavar="MODEL")
+@click.argument("file", type=PATH, metavar="MODEL|ARCHIVE")
 @json_option
-def command(model: str, as_json: bool) -> None:
-    """Say what MODEL is: inputs and outputs, operators, cost, delegates, contract.
+@click.pass_context
+def command(ctx: click.Context, file: str, as_json: bool) -> None:
+    """Say what a model is, or what an APK, AAB or AAR holds and whether it would break.
 
-    The file is parsed first and then opened in a child process, so that a damaged one can do no
-    harm. A model that no runtime can run is described all the same, with exit code 0.
+    A MODEL (inputs and outputs, operators, cost, delegates, contract) is parsed first and then
+    opened in a child process, so that a damaged one can do no harm. One that no runtime can run is
+    described all the same, with exit code 0.
+
+    An ARCHIVE (.apk, .aab, .aar) is read, never unpacked or run: models, shared libraries,
+    manifest, classes that are there twice, signature schemes (that they are there, not that they
+    are right). The exit code is 1 where the app would break on a device of Android 15 or later: a
+    64-bit library whose segments, or whose place in an APK that does not extract it, are not
+    aligned to 16 KB; a compressed model, as it is memory-mapped; a damaged model or library; an app
+    that does not install there. 32-bit libraries need no such alignment. In an AAR only what
+    survives packaging counts: inspect the APK for the rest.
     """
-    from edge_deploy.inspection import inspect
+    from edge_deploy.inspection import Inspection, inspect
 
     from .rendering import emit_json
 
-    found = inspect(model)
+    found = inspect(file)
     if as_json:
         emit_json(found.to_json())
-    else:
+    elif isinstance(found, Inspection):
         _show(found)
+    else:
+        from .archive_view import show_archive
+
+        show_archive(found)
+    if not isinstance(found, Inspection) and found.breaks:
+        ctx.exit(1)
 
 
 def _show(found: Inspection) -> None:

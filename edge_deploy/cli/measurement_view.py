@@ -55,7 +55,8 @@ def show_measurement(measurement: Measurement) -> None:
 
     console = table_console()
     device = measurement.device
-    where = device.get("name") or device.get("cpu_model") or device.get("machine") or ""
+    where = device.get("name") or _phone(device) or device.get("cpu_model")
+    where = where or device.get("machine") or ""
     delegate = measurement.delegate
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
@@ -71,11 +72,13 @@ def show_measurement(measurement: Measurement) -> None:
     row("device", f"{_place(device)}  {', '.join(filter(None, (where, emulator)))}".rstrip())
     origin = measurement.runtime.get("origin")
     brought = ", which edge-deploy brought there," if origin == "pushed" else ","
+    if device.get("android"):
+        row("phone", _phone_words(device))
+        row("runtime file", _runtime_words(measurement.runtime))
     row(
         "run",
         f"{measurement.runtime['name']} {measurement.runtime['version']}{brought} "
-        f"{_count(measurement.spec.threads, 'thread')}, delegate {delegate.used} "
-        f"({delegate.operator_share:.0%} of operators)",
+        f"{_count(measurement.spec.threads, 'thread')}, delegate {delegate.words()}",
     )
     row("size", human_size(measurement.model.size_bytes), "measured")
     row("load", milliseconds(measurement.load_ms), kind)
@@ -109,6 +112,33 @@ def show_measurement(measurement: Measurement) -> None:
     _show_operators(measurement)
     for text in measurement.warnings:
         warn(text)
+
+
+def _phone(device: Mapping[str, Any]) -> str:
+    model, maker = str(device.get("model") or ""), str(device.get("manufacturer") or "")
+    return model if model.lower().startswith(maker.lower()) else f"{maker} {model}"
+
+
+def _phone_words(device: Mapping[str, Any]) -> str:
+    """What the phone is, and how and on which of its cores the model ran."""
+    mode = "as an app" if device.get("mode") == "app" else "as a shell program"
+    cpus = device.get("cpus") or "cores of the scheduler's choice"
+    return (
+        f"{device.get('os')}, {device.get('abi')}, {device.get('soc')}, "
+        f"{_count(int(device.get('cores') or 1), 'core')}; {mode}, on {cpus}"
+    )
+
+
+def _runtime_words(runtime: Mapping[str, str]) -> str:
+    """Which libraries ran the model, and where they came from."""
+    parts = []
+    for prefix in ("", "gpu_"):
+        name, source = runtime.get(f"{prefix}file"), runtime.get(f"{prefix}source")
+        if name is None:
+            continue
+        origin = f" out of {source}" if source and source != name else ""
+        parts.append(f"{name}{origin} (sha256 {runtime.get(f'{prefix}sha256', '')[:12]})")
+    return ", ".join(parts) or "unknown"
 
 
 def _place(device: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -27,7 +28,8 @@ from .options import PATH, json_option
     default="auto",
     show_default=True,
     metavar="NAME",
-    help="auto (XNNPACK where it helps), xnnpack (an error where it takes nothing), or none.",
+    help="auto (XNNPACK where it helps), xnnpack (an error where it takes nothing), none; on a "
+    "phone gpu and nnapi as well.",
 )
 @click.option("--runs", type=int, metavar="N", help="Fewest timed runs (50; p99 needs 299).")
 @click.option("--seconds", type=float, metavar="S", help="Shortest time of timed runs (2).")
@@ -35,8 +37,18 @@ from .options import PATH, json_option
 @click.option(
     "--meter",
     metavar="KIND[@ADDRESS[,OHMS]]",
-    help="Power meter on the device: pmic, ina219, ina226, pisugar.",
+    help="Power meter on the device: pmic, ina219, ina226, pisugar; phone for a phone's own.",
 )
+@click.option("--mode", metavar="shell|app", help="On a phone: as a shell program, or an app.")
+@click.option(
+    "--runtime",
+    type=PATH,
+    multiple=True,
+    metavar="FILE",
+    help="On a phone: this runtime (.so or .aar) instead of the pinned one; may be repeated.",
+)
+@click.option("--cpus", metavar="big|little|all|LIST", help="On a phone: run on these cores only.")
+@click.option("--keep", is_flag=True, help="Leave the pushed files on the phone for the next run.")
 @click.option("--rate", metavar="1/s", help="How often it will run; with --battery.")
 @click.option("--battery", metavar="5000mAh@3.85V", help="What it will run on.")
 @click.option("--watts", metavar="IDLE:LOAD", help="Power that you measured, in watts.")
@@ -58,7 +70,8 @@ from .options import PATH, json_option
 def command(
     ctx: click.Context, *, model: str, device: str, wheels: str | None, threads: str | None,
     delegate: str, runs: int | None, seconds: float | None, sustained: float | None,
-    meter: str | None, rate: str | None,
+    meter: str | None, mode: str | None, runtime: tuple[str, ...], cpus: str | None, keep: bool,
+    rate: str | None,
     battery: str | None, watts: str | None, power_profile: str | None, no_operators: bool,
     output: str | None, force: bool, budget_file: str | None, accuracy_file: str | None,
     junit_file: str | None, as_json: bool,
@@ -68,9 +81,13 @@ def command(
     With --device ssh://USER@HOST it is measured on a board: ssh connects as in a terminal, and
     what the board lacks to run a model is put into ~/.cache/edge-deploy there.
 
+    With --device android[:SERIAL] it is measured on a phone that adb knows. It needs nothing
+    installed; what is put there is removed again, however the run ends.
+
     With --budget the exit code is 1 where the gate does not pass. Figures carry their evidence:
     measured, simulated, predicted, user or unknown.
     """
+    from edge_deploy_android.measuring import AndroidOptions
     from edge_deploy_runner.bench.run_spec import RunSpec
     from edge_deploy_runner.commands.bench import parse_meter, parse_threads
     from edge_deploy_runner.errors import UsageError
@@ -107,6 +124,17 @@ def command(
     }  # fmt: skip
     options = {key: value for key, value in given.items() if value is not None}
     spec = RunSpec(delegate=delegate, **options)
+    android = None
+    if mode or runtime or cpus or keep or meter == "phone":
+        if device.partition(":")[0] != "android":
+            option = (
+                "--mode" if mode else "--runtime" if runtime else "--cpus" if cpus
+                else "--keep" if keep else "--meter phone"
+            )  # fmt: skip
+            raise UsageError(f"{option} is for a phone; add --device android, or leave it out")
+        android = AndroidOptions(
+            mode or "shell", tuple(map(Path, runtime)), cpus, keep, energy=meter == "phone"
+        )
     with progress_bar() as report:
         measurement = profile(
             model,
@@ -118,9 +146,10 @@ def command(
             battery=Battery(*parse_battery(battery, "--battery")) if battery else None,
             power=user_power(*parse_watts_pair(watts)) if watts else None,
             device_profile=device_profile(power_profile) if power_profile else None,
-            meter=parse_meter(meter) if meter else None,
+            meter=parse_meter(meter) if meter and meter != "phone" else None,
             wheels=wheels,
             spec=spec,
+            android=android,
             on_progress=report,
         )
     verdict = judge(measurement, budget, accuracy) if budget else None

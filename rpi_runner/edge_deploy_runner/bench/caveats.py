@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from edge_deploy_runner.machine.telemetry import Telemetry, throttling_words
+from edge_deploy_runner.machine.telemetry import (
+    THERMAL_STATUS_MODERATE,
+    Telemetry,
+    thermal_status_word,
+    throttling_words,
+)
 
 from .percentiles import MIN_RUNS_P99, coefficient_of_variation
 from .records import Measurement, Sustained
@@ -22,15 +28,18 @@ def void_reasons(result: Measurement) -> tuple[str, ...]:
     """Why the times do not count: the board was held back while they were taken.
 
     A throttling bit set before, among or after the timed runs (0-3), one that came up since
-    (16-19), or an alarm of the supply. Of the looks during a sustained run only under-voltage
-    counts: heat and what it does to the clock are what that run is there to show.
+    (16-19), an alarm of the supply, or a phone's thermal status from "moderate" on. Of the looks
+    during a sustained run only under-voltage counts: heat and what it does to the clock are what
+    that run is there to show. A phone's last look comes after it.
     """
     during = [look.telemetry for look in result.telemetry_during]
     later = 0
+    after = result.telemetry_after
     if result.sustained is not None:
+        after = replace(after, thermal_status=None)
         for window in result.sustained.windows:
             later |= (window.throttled or 0) & _UNDER_VOLTAGE
-    return held_back_between((result.telemetry_before, *during, result.telemetry_after), later)
+    return held_back_between((result.telemetry_before, *during, after), later)
 
 
 def held_back_between(looks: Sequence[Telemetry], seen: int = 0) -> tuple[str, ...]:
@@ -50,7 +59,16 @@ def held_back_between(looks: Sequence[Telemetry], seen: int = 0) -> tuple[str, .
         found.append(f"the board met {', '.join(fresh)} during the run")
     if not seen & 1 and any(look.under_voltage for look in looks):
         found.append("the board reported under-voltage")
+    hottest = max((look.thermal_status or 0 for look in looks), default=0)
+    if hottest >= THERMAL_STATUS_MODERATE:
+        found.append(f"the phone reported the thermal status {thermal_status_word(hottest)}")
     return tuple(found)
+
+
+def _mend(reason: str) -> str:
+    if "thermal status" in reason:
+        return "let it cool down, out of its case,"
+    return "mend its power supply or cooling"
 
 
 def held_back_in(sustained: Sustained) -> tuple[float, tuple[str, ...]] | None:
@@ -65,7 +83,7 @@ def held_back_in(sustained: Sustained) -> tuple[float, tuple[str, ...]] | None:
 def warnings_of(result: Measurement, integer: bool = False) -> tuple[str, ...]:
     """What makes these figures less than they seem. `integer`: the model holds 8-bit tensors."""
     found = [
-        f"{reason}, so its times are void: mend its power supply or cooling and measure again"
+        f"{reason}, so its times are void: {_mend(reason)} and measure again"
         for reason in void_reasons(result)
     ]
     runs = len(result.latencies_ns)
@@ -90,10 +108,15 @@ def warnings_of(result: Measurement, integer: bool = False) -> tuple[str, ...]:
         found.append(f"other programs used {after.others_cpu_share:.0%} of the CPU meanwhile")
     if after.on_battery:
         found.append("the machine runs on battery, which may lower its clock")
+    found += _phone_warnings(result)
     share = result.delegate.operator_share
     if result.delegate.asked == "auto" and result.delegate.used == "none":
         found.append("XNNPACK takes none of the operators: TFLite's built-in kernels run them all")
-    elif result.delegate.asked != "none" and integer and share < _LOW_SHARE_INT8:
+    elif (
+        result.delegate.asked != "none"
+        and integer
+        and (result.delegate.used == "XNNPACK" and share is not None and share < _LOW_SHARE_INT8)
+    ):
         found.append(
             f"XNNPACK takes only {share:.0%} of the operators of this integer model: the rest run "
             "on slower kernels, so a float model may be faster"
@@ -116,3 +139,22 @@ def warnings_of(result: Measurement, integer: bool = False) -> tuple[str, ...]:
                 f"{held[0]:.0f} s into the sustained load the board reported {', '.join(held[1])}"
             )
     return tuple(found)
+
+
+def _phone_warnings(result: Measurement) -> list[str]:
+    """What a phone's own state does to its times."""
+    looks = (result.telemetry_before, result.telemetry_after)
+    found = []
+    if any(look.low_power_mode for look in looks):
+        found.append("the phone is in battery saver, which lowers its clock: switch it off")
+    if any(look.charging for look in looks):
+        found.append("the phone was charging, which warms it and may lower its clock")
+    after = result.telemetry_after.thermal_status or 0
+    if result.sustained is not None and after >= THERMAL_STATUS_MODERATE:
+        found.append(
+            "after the sustained load the phone reported the thermal status "
+            f"{thermal_status_word(after)}"
+        )
+    elif max(look.thermal_status or 0 for look in looks) == 1:
+        found.append("the phone was warm (thermal status light): it may soon lower its clock")
+    return found

@@ -195,8 +195,11 @@ def timed_runs(
     return latencies.tolist()
 
 
-def checked_delegate(model: LoadedModel, asked: str) -> tuple[str, float]:
-    """The delegate in use and its share; raises `DeviceError` where another was asked for."""
+def checked_delegate(model: LoadedModel, asked: str) -> tuple[str, float | None]:
+    """The delegate in use and its share, None where unknown.
+
+    Raises `DeviceError` where another was asked for.
+    """
     used, share = model.delegated_share()
     if asked == "xnnpack" and used == "none":
         raise DeviceError(
@@ -205,7 +208,7 @@ def checked_delegate(model: LoadedModel, asked: str) -> tuple[str, float]:
         )
     if asked == "none" and used not in ("none", "unknown"):
         raise DeviceError(f"no delegate was asked for, but {used} runs {model.name}")
-    return used, share
+    return used, None if used == "unknown" else share
 
 
 def fill_inputs(model: LoadedModel, ranges: list[list[float] | None] | None = None) -> None:

@@ -93,6 +93,7 @@ def measure(
 
     Raises `BadInputError` for the model, `DeviceError` for the machine.
     """
+    request.spec.check_for_cpu()
     parsed = ModelFile.open(request.model)
     if request.name:
         parsed = ModelFile(parsed.data, request.name)

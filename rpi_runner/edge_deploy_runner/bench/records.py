@@ -33,11 +33,20 @@ class ModelIdentity:
 
 @dataclass(frozen=True)
 class DelegateUse:
-    """What was asked for, what ran, and the share of operators (0 to 1) that it took."""
+    """What was asked for, what ran, and the share of operators (0 to 1) that it took.
+
+    `used` is "unknown", and the share None, where the runtime does not tell.
+    """
 
     asked: str
     used: str
-    operator_share: float
+    operator_share: float | None
+
+    def words(self) -> str:
+        """`XNNPACK (98% of operators)`, for tables."""
+        if self.operator_share is None:
+            return f"{self.used} (share of operators unknown)"
+        return f"{self.used} ({self.operator_share:.0%} of operators)"
 
 
 @dataclass(frozen=True)
@@ -317,7 +326,7 @@ class Measurement:
             delegate=DelegateUse(
                 delegate.text("asked"),
                 delegate.text("used"),
-                delegate.number("operator_share", largest=1.0),
+                _share(delegate),
             ),
             load_ms=reader.number("load_ms"),
             first_inference_ms=reader.number("first_inference_ms"),
@@ -371,6 +380,12 @@ def latency_json(latencies_ns: tuple[int, ...]) -> dict[str, Any]:
             for name, found in estimates.items()
         },
     }
+
+
+def _share(delegate: Reader) -> float | None:
+    if "operator_share" in delegate.values and delegate.values["operator_share"] is None:
+        return None
+    return delegate.number("operator_share", largest=1.0)
 
 
 def _energy(reader: Reader) -> Energy:
@@ -441,7 +456,8 @@ def _telemetry(reader: Reader | None) -> Telemetry:
             case "bool | None":
                 found[item.name] = reader.optional_flag(item.name)
             case "float | None":
-                found[item.name] = reader.number(item.name)
+                cold = -math.inf if item.name.endswith("_celsius") else 0.0
+                found[item.name] = reader.number(item.name, smallest=cold)
             case "dict[str, float] | None":
                 inner = reader.object(item.name)
                 found[item.name] = {

@@ -10,7 +10,9 @@ from typing import Any
 from edge_deploy_runner.errors import BadInputError, UsageError
 from edge_deploy_runner.json_reader import Reader
 
-DELEGATES = ("auto", "xnnpack", "none")
+DELEGATES = ("auto", "xnnpack", "none", "gpu", "nnapi")
+# The others are those of Android.
+CPU_DELEGATES = DELEGATES[:3]
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,9 @@ class RunSpec:
     """How to run a model: threads, delegate, and when to stop.
 
     `delegate`: "auto" (XNNPACK where it takes any operator), "xnnpack" (an error where it takes
-    none) or "none" (TFLite's built-in kernels). Runs stop when both `min_runs` and `min_seconds`
-    are met; `max_seconds` ends them early only where one run takes longer than a second, and
-    `max_runs` where they are so short that more of them would say nothing new.
+    none), "none" (TFLite's built-in kernels), and on Android "gpu" or "nnapi". Runs stop when both
+    `min_runs` and `min_seconds` are met; `max_seconds` ends them early only where one run takes
+    longer than a second, and `max_runs` where they are so short that more would say nothing new.
     """
 
     threads: int = 1
@@ -50,6 +52,14 @@ class RunSpec:
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
                 raise UsageError(f"{name} is {value}; use a number of seconds that is not negative")
+
+    def check_for_cpu(self) -> None:
+        """Raise `UsageError` for a delegate that only Android has."""
+        if self.delegate not in CPU_DELEGATES:
+            raise UsageError(
+                f"the {self.delegate} delegate is there on Android only; use one of "
+                f"{', '.join(CPU_DELEGATES)}, or measure with --device android"
+            )
 
     @property
     def kernels(self) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from edge_deploy_runner.bench.measuring import Measured, MeterChoice, Request, measure
 from edge_deploy_runner.bench.protocol import answer_json, read_operators, read_request
 from edge_deploy_runner.bench.records import Measurement
-from edge_deploy_runner.bench.run_spec import DELEGATES, RunSpec
+from edge_deploy_runner.bench.run_spec import CPU_DELEGATES, RunSpec
 from edge_deploy_runner.errors import UsageError
 from edge_deploy_runner.machine.power_meters import METERS
 from edge_deploy_runner.progress import Progress, silent
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `bench`."""
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a .tflite file")
     parser.add_argument("--threads", metavar="N|sweep", help="sweep tries 1 to all cores in turn")
-    parser.add_argument("--delegate", default="auto", metavar="NAME", help=", ".join(DELEGATES))
+    parser.add_argument("--delegate", default="auto", metavar="NAME", help=", ".join(CPU_DELEGATES))
     parser.add_argument("--runs", type=int, metavar="N", help="fewest timed runs (50)")
     parser.add_argument("--seconds", type=float, metavar="S", help="shortest time of them (2)")
     parser.add_argument("--sustained", type=float, metavar="S", help="run on for S seconds")
@@ -100,7 +100,7 @@ def in_words(measured: Measured) -> str:
                     f"{found.device['os']}"),
         ("runtime", f"{found.runtime['name']} {found.runtime['version']}, "
                     f"{found.spec.threads} threads"),
-        ("delegate", f"{found.delegate.used} ({found.delegate.operator_share:.0%} of operators)"),
+        ("delegate", found.delegate.words()),
         ("load", f"{found.load_ms:.2f} ms"),
         ("first inference", f"{found.first_inference_ms:.2f} ms"),
     ]  # fmt: skip

@@ -33,7 +33,9 @@ class PowerLog:
     """Pairs of (idle, load): slices of the energy counter, or windows of a power meter.
 
     Both may be empty. `meter` says what was read, every `interval_s`, and `evidence` what its watts
-    are. `telemetry` holds looks at the machine before, between and after the readings.
+    are. `telemetry` holds looks at the machine before, between and after the readings. Where
+    `meter` names a counter, `resolution_uj` is how far a pair may be off by its steps. `reason`
+    says why there are no readings, where somebody asked for them.
     """
 
     counter: tuple[tuple[CounterSlice, CounterSlice], ...] = ()
@@ -42,6 +44,8 @@ class PowerLog:
     interval_s: float = 0.0
     evidence: str = "measured"
     telemetry: tuple[Telemetry, ...] = ()
+    resolution_uj: float = 0.0
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -52,6 +56,8 @@ class PowerLog:
             "interval_s": self.interval_s,
             "evidence": self.evidence,
             "telemetry": [look.to_json() for look in self.telemetry],
+            "resolution_uj": self.resolution_uj,
+            "reason": self.reason,
         }
 
     @classmethod
@@ -70,6 +76,8 @@ class PowerLog:
             interval_s=reader.number("interval_s"),
             evidence=reader.evidence(),
             telemetry=tuple(Telemetry(**look) for look in document["telemetry"]),
+            resolution_uj=reader.number("resolution_uj", 0.0),
+            reason=reader.text("reason", ""),
         )
 
 

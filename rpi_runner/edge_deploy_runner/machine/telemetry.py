@@ -22,6 +22,9 @@ THROTTLED_BITS = {
     2: "throttled",
     3: "soft temperature limit",
 }
+# Android's own scale of heat; from "moderate" on the system holds the processor back.
+THERMAL_STATUS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+THERMAL_STATUS_MODERATE = 2
 _ROOT = Path("/")
 
 
@@ -46,6 +49,12 @@ class Telemetry:
     arm_clock_mhz: float | None = None
     core_volts: float | None = None
     under_voltage: bool | None = None
+    # What a phone says: a place in THERMAL_STATUS, its battery, and its power saving.
+    thermal_status: int | None = None
+    battery_celsius: float | None = None
+    charging: bool | None = None
+    low_power_mode: bool | None = None
+    memory_available_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -157,6 +166,11 @@ def throttling_words(bits: int) -> tuple[str, ...]:
 def throttled_since_boot_words(bits: int) -> tuple[str, ...]:
     """The names of the bits that say what has occurred since boot (16-19)."""
     return throttling_words(bits >> 16)
+
+
+def thermal_status_word(status: int) -> str:
+    """The name of a thermal status; a number beyond the scale is itself."""
+    return THERMAL_STATUS[status] if status < len(THERMAL_STATUS) else str(status)
 
 
 @dataclass(frozen=True)
