@@ -21,7 +21,9 @@ from edge_deploy_runner.machine import environment
 from rich.console import Console
 from rich.table import Table
 
+from .adb_rows import adb_rows
 from .agreement_rows import agreement_rows
+from .android_rows import android_rows
 from .command_rows import help_rows, run_rows
 from .conversion_rows import all_recipes_rows, memory_rows, time_rows
 from .inference_rows import classifier_rows, profile_rows
@@ -39,6 +41,8 @@ ROWS = {
     "photos": photo_rows,
     "profile": profile_rows,
     "ssh": ssh_rows,
+    "android": android_rows,
+    "adb": adb_rows,
     "instructions": instruction_rows,
     "install": install_rows,
     "agreement": agreement_rows,

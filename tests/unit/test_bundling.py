@@ -19,7 +19,7 @@ from small_bundle import HERE, small_bundle, small_site, unpacked
 from small_models_photo import COLOR_LABELS, color_classifier, write_model, write_photo
 
 from edge_deploy.bundle_files.installer.bundle_reading import check_bundle
-from edge_deploy.bundles import bundling
+from edge_deploy.bundles import raspberry_pi
 from edge_deploy.bundles.bundling import Bundle, GateError, bundle
 from edge_deploy.bundles.targets import BundleTarget
 from edge_deploy.bundles.wheels import SiteArchive, WheelPlatform
@@ -264,7 +264,7 @@ def test_an_mqtt_sink_brings_its_package(
         asked.append(extra)
         return small_site(tmp_path)
 
-    monkeypatch.setattr(bundling, "site_archive", note)
+    monkeypatch.setattr(raspberry_pi, "site_archive", note)
     mqtt = _service(tmp_path, '[[sink]]\ntype = "mqtt"\nhost = "broker"\ntopic = "t"')
     small_bundle(tmp_path, site=None, service=mqtt)
     small_bundle(tmp_path, site=None)

@@ -86,3 +86,38 @@ def test_a_look_among_the_timed_runs_counts() -> None:
         telemetry_during=(Look(1.0, Telemetry(throttled=0x8)),),
     )  # fmt: skip
     assert void_reasons(found) == ("the board reported soft temperature limit",)
+
+
+@pytest.mark.parametrize(
+    ("status", "void"), [(None, False), (0, False), (1, False), (2, True), (9, True)]
+)
+def test_a_hot_phone_voids_a_run(status: int | None, void: bool) -> None:
+    for changes in (
+        {"telemetry_before": Telemetry(thermal_status=status)},
+        {"telemetry_after": Telemetry(thermal_status=status)},
+        {"telemetry_during": (Look(1.0, Telemetry(thermal_status=status)),)},
+    ):
+        found = made_up(**changes)
+        assert bool(void_reasons(found)) is void
+        assert any("thermal status" in text for text in warnings_of(found)) is void or status == 1
+    words = warnings_of(made_up(telemetry_after=Telemetry(thermal_status=3)))
+    assert any(
+        "thermal status severe, so its times are void: let it cool" in text for text in words
+    )
+
+
+def test_a_phone_may_end_a_sustained_run_hot_but_not_begin_it_so() -> None:
+    after = made_up(sustained=sustained(), telemetry_after=Telemetry(thermal_status=3))
+    assert void_reasons(after) == ()
+    assert any("after the sustained load" in text for text in warnings_of(after))
+    before = made_up(sustained=sustained(), telemetry_before=Telemetry(thermal_status=3))
+    assert void_reasons(before) == ("the phone reported the thermal status severe",)
+
+
+def test_battery_saver_and_charging_are_told() -> None:
+    found = made_up(telemetry_before=Telemetry(low_power_mode=True, charging=True))
+    words = "\n".join(warnings_of(found))
+    assert "battery saver" in words
+    assert "was charging" in words
+    quiet = made_up(telemetry_before=Telemetry(low_power_mode=False, charging=False))
+    assert not any("battery" in text or "charging" in text for text in warnings_of(quiet))

@@ -54,7 +54,9 @@ def test_targets() -> None:
         diagnosis.diagnose(target="rpi-jessie")
 
 
-@pytest.mark.parametrize("device", ["android", "raspberry-pi-5", "ssh://", "ssh://-oX@host"])
+@pytest.mark.parametrize(
+    "device", ["android:", "androids", "raspberry-pi-5", "ssh://", "ssh://-oX@host"]
+)
 def test_devices_that_are_none(device: str) -> None:
     with pytest.raises(UsageError):
         diagnosis.diagnose(device)

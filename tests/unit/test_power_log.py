@@ -24,6 +24,8 @@ def test_readings_come_back() -> None:
         interval_s=0.2,
         evidence="predicted",
         telemetry=(Telemetry(throttled=0), Telemetry(throttled=0x4, arm_clock_mhz=600.0)),
+        resolution_uj=12.5,
+        reason="half of it",
     )
     assert PowerLog.from_json(json.loads(json.dumps(log.to_json())), "x") == log
     assert PowerLog.from_json(PowerLog().to_json(), "x") == PowerLog()

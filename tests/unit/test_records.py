@@ -60,6 +60,7 @@ def test_every_field_of_telemetry_is_read() -> None:
     look = Telemetry(
         governor="performance", frequency_mhz=1500.0, temperatures_celsius={"zone0": -5.0},
         throttled=0x50005, on_battery=False, energy_uj=3, under_voltage=True, core_volts=0.9,
+        thermal_status=2, battery_celsius=-3.5, charging=False, memory_available_bytes=10**9,
     )  # fmt: skip
     found = Measurement.from_json(made_up(telemetry_after=look).to_json())
     assert found.telemetry_after == look
@@ -177,7 +178,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"threads": 0}, {"delegate": "gpu"}, {"min_runs": 0}, {"min_seconds": -1.0},
+        {"threads": 0}, {"delegate": "tpu"}, {"min_runs": 0}, {"min_seconds": -1.0},
         {"max_seconds": float("nan")},
     ],
 )  # fmt: skip
@@ -188,4 +189,4 @@ def test_a_run_spec_that_cannot_be(options: dict[str, Any]) -> None:
 
 def test_an_unknown_delegate_lists_the_valid_ones() -> None:
     with pytest.raises(UsageError, match="auto, xnnpack, none"):
-        RunSpec(delegate="nnapi")
+        RunSpec(delegate="hexagon")

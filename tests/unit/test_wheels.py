@@ -13,7 +13,7 @@ import pytest
 from edge_deploy_runner.errors import BadInputError, BundleError
 
 from edge_deploy.bundles import wheels
-from edge_deploy.bundles.targets import read_target, target_names
+from edge_deploy.bundles.targets import pi_target_names, read_target
 from edge_deploy.bundles.wheels import (
     PinnedWheel,
     WheelPlatform,
@@ -63,8 +63,8 @@ def pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PinnedWheel:
 
 
 def test_every_target_has_pins_that_fit() -> None:
-    assert target_names() == ("rpi-bookworm", "rpi-bookworm-armv7", "rpi-trixie")
-    for name in target_names():
+    assert pi_target_names() == ("rpi-bookworm", "rpi-bookworm-armv7", "rpi-trixie")
+    for name in pi_target_names():
         target = read_target(name)
         packages = {wheel.package: wheel for wheel in wheels_for(target.platform)}
         for wheel in packages.values():
@@ -108,7 +108,7 @@ def test_pins_are_whole() -> None:
 
 
 def test_paho_mqtt_runs_on_every_platform() -> None:
-    for name in target_names():
+    for name in pi_target_names():
         platform = read_target(name).platform
         pins = wheels_for(platform, extra=("paho-mqtt",))
         assert pins[:-1] == wheels_for(platform)

@@ -1,0 +1,1 @@
+"""Tests of Android: the harness, the archives, and a fake phone that the real adb talks to."""

@@ -1,0 +1,5 @@
+"""`python -m android.fake_device SETTINGS.json`."""
+
+from .daemon import main
+
+main()

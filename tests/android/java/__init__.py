@@ -1,0 +1,1 @@
+"""Java and C that only tests run."""

@@ -1,0 +1,125 @@
+"""Which adb is used, and what is said where there is none that works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from edge_deploy_android.adb import Adb
+from edge_deploy_android.target import AndroidTarget
+from edge_deploy_runner.errors import DeviceError
+
+
+def script(path: Path, *lines: str) -> Path:
+    """A program that stands for adb."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(("#!/bin/sh", *lines)) + "\n")
+    path.chmod(0o755)
+    return path
+
+
+def answering(path: Path, version: str = "1.0.41", devices: str = "", features: str = "") -> Path:
+    """An adb of a version that lists these devices."""
+    return script(
+        path,
+        'case "$1" in',
+        f"version) echo 'Android Debug Bridge version {version}';;",
+        f"devices) printf 'List of devices attached\\n{devices}';;",
+        f"-s) printf '{features}';;",
+        "esac",
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EDGE_DEPLOY_ADB", "ANDROID_HOME", "ANDROID_SDK_ROOT", "ANDROID_SERIAL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_where_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    explicit = answering(tmp_path / "explicit" / "adb")
+    named = answering(tmp_path / "named" / "adb")
+    home = answering(tmp_path / "sdk" / "platform-tools" / "adb")
+    path = answering(tmp_path / "path" / "adb")
+    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    assert Adb().executable == str(path)
+    monkeypatch.setenv("ANDROID_HOME", str(tmp_path / "sdk"))
+    assert Adb().executable == str(home)
+    monkeypatch.setenv("EDGE_DEPLOY_ADB", str(named))
+    assert Adb().executable == str(named)
+    assert Adb(explicit).executable == str(explicit)
+
+
+def test_no_adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeviceError, match="no adb on this computer; install"):
+        Adb()
+    with pytest.raises(DeviceError, match="no adb at /nowhere/adb"):
+        Adb("/nowhere/adb")
+
+
+@pytest.mark.parametrize(
+    ("version", "words"), [("1.0.39", "is adb 1.0.39, and 1.0.41 or later"), ("x", "is no adb")]
+)
+def test_an_adb_that_is_too_old_or_none(tmp_path: Path, version: str, words: str) -> None:
+    with pytest.raises(DeviceError, match=words):
+        Adb(answering(tmp_path / "adb", version))
+
+
+def test_a_program_that_cannot_run(tmp_path: Path) -> None:
+    broken = tmp_path / "adb"
+    broken.write_bytes(b"\x7fELFnothing")
+    broken.chmod(0o755)
+    with pytest.raises(DeviceError, match="cannot be run"):
+        Adb(broken)
+
+
+@pytest.mark.parametrize(
+    ("devices", "serial", "words"),
+    [
+        ("", None, "no phone is connected; plug one in"),
+        ("", "A", "no phone with the serial 'A' is connected"),
+        ("A device\\n", "B", "there is A"),
+        ("A device model:Pixel_4\\nB offline\\n", None, r"2 phones .*A \(Pixel 4\), B \(offline\)"),
+        ("A unauthorized\\n", None, "accept the prompt"),
+        ("A offline\\n", "A", "A is offline"),
+        ("A no permissions (udev); see [x] usb:1\\n", None, "udev rule"),
+        ("A device\\n", None, "too old: its adb has no shell with exit codes"),
+    ],
+)
+def test_phones_that_cannot_be_used(
+    tmp_path: Path, devices: str, serial: str | None, words: str
+) -> None:
+    adb = Adb(answering(tmp_path / "adb", devices=devices, features="cmd\\nstat_v2\\n"))
+    with pytest.raises(DeviceError, match=words):
+        adb.choose(AndroidTarget(serial))
+
+
+def test_the_one_phone_that_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = answering(tmp_path / "adb", devices="A device\\n", features="shell_v2\\ncmd\\n")
+    assert Adb(one).choose(AndroidTarget()).serial == "A"
+    two = answering(tmp_path / "two", devices="A device\\nB device\\n", features="shell_v2\\r\\n")
+    assert Adb(two).choose(AndroidTarget("A")).serial == "A"
+    monkeypatch.setenv("ANDROID_SERIAL", "B")
+    assert Adb(two).choose(AndroidTarget()).serial == "B"
+
+
+def test_a_command_that_hangs_is_left(tmp_path: Path) -> None:
+    adb = Adb(
+        script(
+            tmp_path / "adb",
+            'case "$1" in version) echo "Android Debug Bridge version 1.0.41";; *) sleep 60;; esac',
+        )
+    )
+    with pytest.raises(DeviceError, match="longer than 0 s while listing"):
+        adb.call(["devices"], "listing the phones", 0.2)
+
+
+def test_whether_its_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    adb = Adb(answering(tmp_path / "adb"))
+    with socket.create_server(("localhost", 0)) as listening:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(listening.getsockname()[1]))
+        assert adb.server_is_running()
+    assert not adb.server_is_running()
