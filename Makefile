@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.10 python3; 
 	&& { echo $$p; break; }; done)
 JOBS ?= 2
 
-.PHONY: demo test lint golden bench docs lock wheels clean require-python
+.PHONY: demo test lint golden bench docs lock wheels android clean require-python
 
 require-python:
 	@test -n "$(PYTHON)" || { echo "edge-deploy needs Python 3.10 to 3.13; install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
@@ -40,7 +40,8 @@ lint: $(VENV)/.dev  ## Style, types, and which room may import which
 
 golden: $(VENV)/.dev  ## Write the golden files again; look at the difference before you commit it
 	EDGE_DEPLOY_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/pipeline/test_json_keys.py tests/pipeline/test_profile.py \
-		tests/pipeline/test_doctor.py tests/unit/test_bundling.py tests/pipeline/test_bundle.py
+		tests/pipeline/test_doctor.py tests/unit/test_bundling.py tests/pipeline/test_bundle.py \
+		tests/pipeline/test_android_bundle.py tests/unit/test_archives*.py tests/android/test_harness_json.py
 
 docs: $(VENV)/.dev  ## Write docs/cli.md again
 	$(BIN)/python -m edge_deploy.cli.reference > docs/cli.md
@@ -56,6 +57,9 @@ lock: $(VENV)/.dev  ## Resolve all versions again
 wheels: $(VENV)/.dev  ## Pin the packages of bundles again: their newest versions and hashes
 	$(BIN)/python -m edge_deploy.bundles.wheel_pins > wheels.part
 	mv wheels.part edge_deploy/targets/wheels.toml
+
+android: $(VENV)/.dev  ## Build again what goes to phones (android_harness/edge_deploy_android/built)
+	$(BIN)/python android_harness/java/build.py
 
 clean:
 	rm -rf $(VENV) .cache demo-output build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
