@@ -254,15 +254,16 @@ def compare_measurements(
 
     Raises `BadInputError` for measurements of two devices.
     """
-    devices = [(m.device.get("id"), m.device.get("cpu_model"), m.evidence) for m in (old, new)]
+    devices = [_device_words(measurement) for measurement in (old, new)]
     if devices[0] != devices[1]:
         raise BadInputError(
-            f"{names[0]} was made on {devices[0][0]} ({devices[0][1] or 'unknown CPU'}, "
-            f"{devices[0][2]}) and {names[1]} on {devices[1][0]} ({devices[1][1] or 'unknown CPU'}"
-            f", {devices[1][2]}); compare measurements of one device"
+            f"{names[0]} was made on {devices[0]} and {names[1]} on {devices[1]}; compare "
+            "measurements of one device"
         )
     warnings = []
     for what, first, second in (
+        ("ways to run", old.device.get("mode"), new.device.get("mode")),
+        ("cores", old.device.get("cpus") or "any", new.device.get("cpus") or "any"),
         ("threads", old.spec.threads, new.spec.threads),
         ("delegates", old.delegate.used, new.delegate.used),
         ("runtimes", old.runtime, new.runtime),
@@ -287,6 +288,15 @@ def compare_measurements(
     if old.peak_memory_bytes is not None and new.peak_memory_bytes is not None:
         changes.append(memory_change([old.peak_memory_bytes], [new.peak_memory_bytes]))
     return Comparison("measurement", names[0], names[1], tuple(changes), tuple(warnings))
+
+
+def _device_words(measurement: Measurement) -> str:
+    """What makes two measurements those of one device; phones of many makes share an id."""
+    device = measurement.device
+    phone = f"{device.get('manufacturer') or ''} {device['model']}" if device.get("model") else ""
+    name = phone.strip() or device.get("cpu_model") or "unknown CPU"
+    cpu = f", {device.get('cpu_model') or 'unknown CPU'}" if phone else ""
+    return f"{device.get('id')} ({name}{cpu}, {measurement.evidence})"
 
 
 def _words(value: object) -> str:

@@ -130,10 +130,11 @@ def check_device(device: str) -> SshTarget | AndroidTarget | None:
     if device.partition(":")[0] == "android":
         return parse_android_target(device)
     found = device_profile_of(device)
+    # Of the catalogue's devices, the phones alone have a battery of their own.
+    way = "ssh (--device ssh://USER@HOST)" if found.battery() is None else "adb (--device android)"
     raise DeviceError(
         f"predicted latency for {found.name} is not available yet; measure on the device itself, "
-        f"over ssh (--device ssh://USER@HOST), or use --device local --power-profile {found.id} "
-        "for its power model alone"
+        f"over {way}, or use --device local --power-profile {found.id} for its power model alone"
     )
 
 
@@ -240,8 +241,15 @@ def _energy(
     if log.reason:
         return Energy("unknown", reason=log.reason), ()
     draw = board.power(result.spec.threads) if board else None
-    if draw is not None:
-        return predicted_energy(draw, p50_ms), ()
+    if board is not None and draw is not None:
+        elsewhere = _ran_elsewhere(result)
+        if not elsewhere:
+            return predicted_energy(draw, p50_ms), ()
+        return Energy(
+            "unknown",
+            reason=f"the power model of {board.id} is that of its fastest cores, and this ran on "
+            f"{elsewhere}; --meter phone reads the phone's own power",
+        ), ()  # fmt: skip
     if result.device.get("android"):
         return result.energy, ()  # with the phone's own reason
     return (
@@ -252,6 +260,19 @@ def _energy(
         ),
         (),
     )
+
+
+def _ran_elsewhere(result: Measurement) -> str:
+    """On what a model ran that is not a phone's fastest cores; "" where it may have been these."""
+    if result.delegate.used in ("GPU", "NNAPI"):
+        return f"the {result.delegate.used} delegate"
+    bound = result.device.get("cpu_list")
+    if bound is None:
+        return ""
+    clocks, threads = result.device.get("core_max_mhz") or {}, result.spec.threads
+    fastest = sorted(clocks.values(), reverse=True)[:threads]
+    own = sorted((clocks.get(str(core), 0.0) for core in bound), reverse=True)[:threads]
+    return "" if own == fastest else str(result.device.get("cpus"))
 
 
 def _held_back(reasons: tuple[str, ...]) -> Energy:

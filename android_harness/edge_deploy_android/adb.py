@@ -72,9 +72,9 @@ class Adb:
         said = self.call(["version"], "asking adb for its version")
         version = parse_version(said.stdout.decode("utf-8", "replace"))
         if version is None:
+            words = last_words(said.text) or last_words(said.stderr)
             raise DeviceError(
-                f"{self.executable} is no adb (it prints {last_words(said.text)!r}); "
-                f"{HOW_TO_INSTALL}"
+                f"{self.executable} does not work as adb (it prints {words!r}); {HOW_TO_INSTALL}"
             )
         self.version = ".".join(map(str, version))
         if version < OLDEST_VERSION:
@@ -289,8 +289,8 @@ class ShellSession:
         on_stderr: Callable[[str], None] | None,
         on_stdout: Callable[[str], None] | None,
     ) -> None:
+        self.what = what  # for error sentences
         self._serial = device.serial
-        self._what = what
         self._marker = f"edge-deploy-{secrets.token_hex(8)}"
         self._on_stderr, self._on_stdout = on_stderr, on_stdout
         self._stdout: list[bytes] = []
@@ -340,7 +340,7 @@ class ShellSession:
             self._child.wait(timeout_s)
         except subprocess.TimeoutExpired:
             raise DeviceError(
-                f"{self._serial} took longer than {timeout_s:.0f} s while {self._what} and was "
+                f"{self._serial} took longer than {timeout_s:.0f} s while {self.what} and was "
                 "left; see what keeps the phone busy"
             ) from None
         for thread in self._threads:
@@ -349,7 +349,7 @@ class ShellSession:
             self._stderr.pop()
         said = "\n".join(self._stderr)
         if self._code is None:
-            raise DeviceError(explain_failure(_adb_says(self._stderr), self._serial, self._what))
+            raise DeviceError(explain_failure(_adb_says(self._stderr), self._serial, self.what))
         return Completed(self._code, b"".join(self._stdout), said)
 
     def end(self) -> None:

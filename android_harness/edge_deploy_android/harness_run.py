@@ -136,8 +136,11 @@ class ShellHarness:
             hold_stdin=True, what=f"measuring {self._model}",
         )  # fmt: skip
         log = "\n".join(line for line in lines.all if not line.startswith('{"'))
+        # Its number may soon be another process's, which must not be stopped for it at the end.
         answer = self._device.shell(
-            f"cat {shlex.quote(request['output'])}", what="fetching the answer"
+            f"rm -f {shlex.quote(f'{self._folder}/harness.pid')}; "
+            f"cat {shlex.quote(request['output'])}",
+            what="fetching the answer",
         )
         # It is there before the operators are timed alone, of which one may crash the runtime.
         if done.returncode != 0 and (done.returncode < 128 or answer.returncode != 0):

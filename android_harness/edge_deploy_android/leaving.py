@@ -24,7 +24,8 @@ _LEAVE_LIMIT_S = 30.0
 
 # $1: folder of all runs, $2: this run's name, $3: "keep" or "remove" for the pushed files.
 # Each line of input is a command that undoes a change; "leave" is the orderly end. A run whose
-# keeper is gone (the phone was switched off) is cleared away here too.
+# keeper is gone (the phone was switched off, adb's daemon restarted) is undone and cleared away
+# here too, but for its keys: the screen has been in other hands since.
 _KEEPER = r"""
 root=$1 run=$1/$2 keep=$3 undo= orderly=
 trap '' HUP INT TERM PIPE
@@ -33,13 +34,16 @@ chmod 755 "$root" "$root/files" "$run" 2>/dev/null
 echo $$ > "$run/keeper.pid" || exit 3
 for other in "$root"/run-*; do
   pid=$(cat "$other/keeper.pid" 2>/dev/null)
-  [ -n "$pid" ] && [ "$other" != "$run" ] && ! kill -0 "$pid" 2>/dev/null && rm -rf "$other"
+  [ -n "$pid" ] && [ "$other" != "$run" ] && ! kill -0 "$pid" 2>/dev/null || continue
+  sh -c "$(grep -v '^input ' "$other/undo" 2>/dev/null)" </dev/null >/dev/null 2>&1
+  rm -rf "$other"
 done
 echo ready
 while IFS= read -r line; do
   [ "$line" = leave ] && { orderly=1; break; }
   undo="$line
 $undo"
+  print -r -- "$undo" > "$run/undo"
   echo noted
 done
 exec >/dev/null 2>&1
@@ -77,7 +81,6 @@ class Leaving:
         self.device = device
         self.files = f"{ROOT}/files"
         self.run = f"{ROOT}/run-{secrets.token_hex(6)}"
-        self.is_clean = False
         self._keep = keep
         self._stack = contextlib.ExitStack()
         self._session: ShellSession | None = None
@@ -116,11 +119,14 @@ class Leaving:
         with self._stack:
             self._session.write(b"leave\n")
             self._session.close_input()
+            self._session.what = "cleaning up after the run"
             try:
-                self.is_clean = self._session.completed(_LEAVE_LIMIT_S).returncode == 0
-            except DeviceError:
+                self._session.completed(_LEAVE_LIMIT_S)
+            except DeviceError as lost:
                 if kind is None:
-                    raise
+                    raise DeviceError(
+                        f"{lost}; what may be left in {ROOT} there goes with the next run"
+                    ) from lost
 
     def _expect(self, word: str) -> None:
         assert self._session is not None

@@ -258,7 +258,8 @@ def _merged(inside: Telemetry, outside: AndroidTelemetry) -> Telemetry:
     """What the harness saw from inside, and adb from outside where it saw nothing."""
     seen = outside.to_telemetry().to_json()
     return replace(
-        inside,
+        # A phone always is on its battery, or charges it, which has a key of its own.
+        replace(inside, on_battery=None),
         **{key: value for key, value in seen.items() if getattr(inside, key) is None},
     )
 

@@ -82,6 +82,7 @@ def _changes(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[s
 
 
 def test_a_measurement_is_one_json_document(phone: FakePhone, model: Path) -> None:
+    phone.write("/sys/class/power_supply/battery/type", "Battery\n")
     done = subprocess.run(
         command(model, "--runs", "20", "--seconds", "0.1", "--json"),
         capture_output=True, text=True, check=False, env={**os.environ, **phone.environment},
@@ -104,6 +105,8 @@ def test_a_measurement_is_one_json_document(phone: FakePhone, model: Path) -> No
     assert any(entry["ms"] for entry in found["operators"])
     assert found["telemetry"]["before"]["battery_percent"] is not None
     assert found["telemetry"]["after"]["thermal_status"] == 0
+    assert found["telemetry"]["after"]["on_battery"] is None
+    assert not any("runs on battery" in text for text in found["warnings"])
     assert "--meter phone" in found["energy"]["reason"]
     assert any("emulated" in text for text in found["warnings"])
 
@@ -583,6 +586,44 @@ def test_a_run_whose_keeper_is_gone_is_cleared_away(phone: FakePhone, model: Pat
         f"echo x > {REMOTE}/files/old"
     )
     measure(model)
+
+
+def test_the_next_run_undoes_what_a_keeper_could_not(phone: FakePhone, model: Path) -> None:
+    before = phone.settings()
+    child = _started(phone, model, "--meter", "phone", sustained="0")
+    _wait_for(child, phone, "Reading the phone's power")
+    # As when adb's daemon is restarted, with all that it has started.
+    phone.run(f"kill -9 $(cat {REMOTE}/run-*/keeper.pid)")
+    child.kill()
+    child.wait(30)
+    assert phone.settings() != before
+    assert any("/run-" in path for path in phone.files())
+    measure(model)
+    assert phone.settings() == before
+
+
+def test_a_harness_that_has_ended_is_not_stopped_by_its_number(
+    phone: FakePhone, model: Path
+) -> None:
+    # By then the number may be that of another process.
+    left: list[str] = []
+
+    def look(stage: str, _done: int, _total: int) -> None:
+        if stage == "measuring the runtime alone":
+            left.extend(path.rsplit("/", 1)[-1] for path in phone.files())
+
+    measure(model, on_progress=look)
+    assert "keeper.pid" in left
+    assert "harness.pid" not in left
+
+
+def test_a_phone_that_is_lost_as_it_cleans_up(
+    phone: FakePhone, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_deploy_android.leaving._LEAVE_LIMIT_S", 0.0)
+    with pytest.raises(DeviceError, match=r"while cleaning up after the run.*with the next run"):
+        measure(model)
+    _wait_until_clean(phone)
 
 
 def test_doctor_finds_the_phone(phone: FakePhone) -> None:

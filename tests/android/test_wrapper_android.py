@@ -31,6 +31,8 @@ REFUSED = {
     "copy it again or give another",
     "no image": "the camera image is null; give one that is open",
     "a JPEG image": "the camera image has the format 256; ask the camera for YUV_420_888",
+    "closed image": "the camera image cannot be read (Image is already closed); classify it before "
+    "it is closed",
     "45 degrees": "the rotation is 45 degrees; give 0, 90, 180 or 270",
     "no context": "the context or the options are null; give Options.defaults() for the latter",
     "closed": "the classifier of model.tflite is closed; open another with Classifier.fromAssets",

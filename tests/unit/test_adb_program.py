@@ -59,11 +59,18 @@ def test_no_adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "words"), [("1.0.39", "is adb 1.0.39, and 1.0.41 or later"), ("x", "is no adb")]
+    ("version", "words"),
+    [("1.0.39", "is adb 1.0.39, and 1.0.41 or later"), ("x", "does not work as adb")],
 )
 def test_an_adb_that_is_too_old_or_none(tmp_path: Path, version: str, words: str) -> None:
     with pytest.raises(DeviceError, match=words):
         Adb(answering(tmp_path / "adb", version))
+
+
+def test_an_adb_that_refuses_says_why(tmp_path: Path) -> None:
+    refusing = script(tmp_path / "adb", "echo 'adb: the port must be a number' >&2", "exit 1")
+    with pytest.raises(DeviceError, match="the port must be a number"):
+        Adb(refusing)
 
 
 def test_a_program_that_cannot_run(tmp_path: Path) -> None:

@@ -245,8 +245,8 @@ def compiled(app: App, tmp_path_factory: pytest.TempPathFactory) -> Sources:
         "println(Android.namespace + DefaultConfig.minSdk + AndroidResources.noCompress)\n}\n",
         "Use.kt": "import android.util.Log\n"
         "class Info { val rotationDegrees = 90 }\n"
-        "class Proxy { val image: android.media.Image? = null; val imageInfo = Info()\n"
-        "  fun close() {} }\n"
+        "class Proxy : AutoCloseable { val image: android.media.Image? = null\n"
+        "  val imageInfo = Info(); override fun close() {} }\n"
         "fun use(context: android.content.Context, bitmap: android.graphics.Bitmap) {\n"
         f"{use}}}\n"
         "fun look(classifier: dev.edgedeploy.colors.Classifier, proxy: Proxy) {\n"

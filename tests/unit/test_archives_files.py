@@ -146,6 +146,7 @@ LAUGHS = (
         (b"<manifest>" + b"<a>" * 1000, "too many elements"),
         (binary_manifest(SAMPLE)[:100], "cut off"),
         (b"\3\0\x08\0\x10\0\0\0" + bytes(8), "has no possible size"),
+        (b"\3\0\x08\0\x10\0\0\0\0\0\x08\0" + bytes(4), "has no possible size"),
         (b"\3\0\x08\0\x08\0\0\0", "do not end where they should"),
         (proto_manifest(SAMPLE)[:-5], "is cut off"),
         (proto_field(1, proto_field(3, "other")), "is no manifest"),
@@ -207,6 +208,11 @@ def test_classes() -> None:
     assert sorted(dex_classes(dex(names), "d")) == sorted(names)
     assert jar_classes(jar(names), "j") == names
     assert dex_classes(dex([]), "d") == []
+
+
+def test_more_classes_than_a_dex_file_can_hold() -> None:
+    with pytest.raises(BadInputError, match="more than it can hold"):
+        dex_classes(dex(f"C{number}" for number in range(65537)), "d")
 
 
 @pytest.mark.parametrize(

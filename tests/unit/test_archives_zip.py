@@ -154,6 +154,14 @@ def test_what_is_no_whole_zip(data: bytes, words: str) -> None:
     refused(data, words)
 
 
+def test_a_directory_with_more_than_its_entries() -> None:
+    data = two_files()
+    end = data.rindex(b"PK\5\6")
+    fewer = patched(data, end + 8, struct.pack("<HH", 1, 1))
+    refused(fewer, "bytes of its directory belong to no entry")
+    refused(patched(data, end + 8, struct.pack("<HH", 9, 9)), "too small for 9 entries")
+
+
 def test_bytes_before_the_first_entry() -> None:
     prefix, data = b"#!/bin/sh\n", two_files()
     at, end = directory_offset(data), data.rindex(b"PK\5\6")

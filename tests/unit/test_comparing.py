@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,21 @@ def test_two_devices_are_refused() -> None:
         compare_measurements(made_up(), made_up(device="raspberry-pi-5"))
     with pytest.raises(BadInputError, match="one device"):
         compare_measurements(made_up(), made_up(evidence="simulated"))
+
+
+def test_two_phones_are_refused_and_ways_to_run_are_said() -> None:
+    phone = {"id": "android", "manufacturer": "Google", "model": "Pixel 8", "mode": "shell"}
+
+    def on(**changes: str) -> Measurement:
+        return replace(made_up(), device={**phone, **changes})
+
+    with pytest.raises(BadInputError, match=r"Google Pixel 8.* and .*Google Pixel 9"):
+        compare_measurements(on(), on(model="Pixel 9"))
+    assert compare_measurements(on(), on(serial="another")).warnings == ()
+    said = compare_measurements(on(), on(mode="app", cpus="big cores 4-7")).warnings
+    assert said == (
+        "the ways to run differ: shell and app", "the cores differ: any and big cores 4-7",
+    )  # fmt: skip
 
 
 def accuracy(top1: float, samples: int = 2000, **more: Any) -> dict[str, Any]:

@@ -23,6 +23,8 @@ _JAVA_WORDS, _KOTLIN_WORDS = frozenset(_JAVA_TEXT.split()), frozenset(_KOTLIN_TE
 _TAKEN = ("android", "androidx", "java", "javax", "kotlin", "kotlinx", "dalvik")
 # Where a phone's own classes of edge-deploy lie.
 _OURS = ("dev.edgedeploy.harness",)
+# The runtime's own: its classes and ours would have the same names.
+_RUNTIMES = re.compile(r"(org\.tensorflow|com\.google\.ai\.edge)(\..*)?")
 
 
 def check_package(package: str) -> str:
@@ -49,7 +51,7 @@ def check_package(package: str) -> str:
             f"{package!r} has one part, and Android wants two or more; use one like "
             "com.example.flowers"
         )
-    if segments[0] in _TAKEN or package in _OURS:
+    if segments[0] in _TAKEN or package in _OURS or _RUNTIMES.fullmatch(package):
         raise UsageError(
             f"{package!r} belongs to others; use a package of your own, like com.example.flowers"
         )

@@ -132,6 +132,6 @@ class _Sampler:
         """What the loop printed; raises `DeviceError` where the connection to it was lost."""
         if self._done is None:
             raise self._error or DeviceError(
-                "reading the phone's power did not end; measure again, or without --energy"
+                "reading the phone's power did not end; measure again, or without --meter phone"
             )
         return self._done.text

@@ -18,7 +18,7 @@ _BEGIN, _END = "#edge-deploy look", "#edge-deploy done"
 _SUPPLIES = ("battery", "bms", "Battery")
 _PROPERTIES = ("current_now", "charge_counter", "voltage_now")
 # $1 folder of the run, $2 seconds to go on at most, $3 seconds between looks, $4... the command
-# that prints the rails, if any. It ends when the folder or its input is gone, or at the stop file.
+# that prints the rails, if any. It ends when the folder is gone, or at the stop file.
 _LOOP = rf"""
 folder=$1 limit=$2 pause=$3; shift 3
 look() {{

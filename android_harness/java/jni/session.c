@@ -284,7 +284,11 @@ static bool make_ready(Session *session, int threads, bool xnnpack, bool with_re
 static void find_reason(Session *session, int threads, bool xnnpack) {
     int ends[2];
     int kept = dup(STANDARD_ERROR);
-    if (kept < 0 || pipe2(ends, PIPE_NOT_BLOCKING) != 0) {
+    if (kept < 0) {
+        return;
+    }
+    if (pipe2(ends, PIPE_NOT_BLOCKING) != 0) {
+        close(kept);
         return;
     }
     dup2(ends[1], STANDARD_ERROR);

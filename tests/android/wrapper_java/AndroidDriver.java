@@ -73,6 +73,9 @@ public final class AndroidDriver {
                 new ByteArrayInputStream(file, 0, file.length / 2)));
         say("no image", () -> classifier.classify((Image) null, 0));
         say("a JPEG image", () -> classifier.classify(frame(256, 64, 48), 0));
+        Image closed = frame(35, 64, 48);
+        closed.close();
+        say("closed image", () -> classifier.classify(closed, 0));
         say("45 degrees", () -> classifier.classify(frame(35, 64, 48), 45));
         say("no context", () -> Classifier.fromAssets(null).classifyPixels(argb, width, height));
         classifier.close();

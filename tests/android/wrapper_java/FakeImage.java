@@ -9,6 +9,7 @@ final class FakeImage extends Image {
     private final int width;
     private final int height;
     private final ByteBuffer[] buffers;
+    private boolean closed;
 
     FakeImage(int format, int width, int height, ByteBuffer[] buffers) {
         this.format = format;
@@ -19,6 +20,9 @@ final class FakeImage extends Image {
 
     @Override
     public int getFormat() {
+        if (closed) {
+            throw new IllegalStateException("Image is already closed");
+        }
         return format;
     }
 
@@ -57,7 +61,9 @@ final class FakeImage extends Image {
     }
 
     @Override
-    public void close() {}
+    public void close() {
+        closed = true;
+    }
 
     private static final class FakePlane extends Plane {
         private final ByteBuffer buffer;

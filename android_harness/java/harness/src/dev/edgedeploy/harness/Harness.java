@@ -41,6 +41,7 @@ final class Harness {
         switch (request.task) {
             case "baseline":
                 Map<String, Object> memory = new LinkedHashMap<>();
+                telemetry.look(null); // as a run does before it loads a model
                 memory.put("memory_bytes", telemetry.peakMemoryBytes());
                 write(runtime, memory);
                 break;

@@ -6,11 +6,16 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
-/** Short files of /proc and /sys, under a root that tests may set; what is not there is null. */
+/**
+ * Short files of /proc and /sys, under a root that tests may set; what is not there is null. One
+ * thread at a time may read.
+ */
 final class SystemFiles {
     private static final int MOST_BYTES = 1 << 16;
 
     private final File root;
+    // One for all files: what is thrown away would show in the peak memory, and wake the collector.
+    private final byte[] block = new byte[MOST_BYTES];
 
     SystemFiles(File root) {
         this.root = root;
@@ -19,13 +24,12 @@ final class SystemFiles {
     /** The text of a file, without the space around it. */
     String text(String path) {
         try (FileInputStream stream = new FileInputStream(new File(root, path))) {
-            byte[] found = new byte[MOST_BYTES];
             int size = 0;
             for (int count = 0; count >= 0 && size < MOST_BYTES;) {
-                count = stream.read(found, size, MOST_BYTES - size);
+                count = stream.read(block, size, MOST_BYTES - size);
                 size += Math.max(0, count);
             }
-            return new String(found, 0, size, StandardCharsets.UTF_8).trim();
+            return new String(block, 0, size, StandardCharsets.UTF_8).trim();
         } catch (IOException error) {
             return null;
         }

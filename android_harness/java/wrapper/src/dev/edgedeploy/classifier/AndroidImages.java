@@ -45,7 +45,8 @@ final class AndroidImages implements PhotoDecoder {
         } catch (OutOfMemoryError error) {
             throw new ClassifierException(
                     "the photo of " + options.outWidth + " x " + options.outHeight
-                            + " pixels needs more memory than there is; make it smaller first", error);
+                            + " pixels needs more memory than there is; make it smaller first",
+                    error);
         }
     }
 
@@ -72,6 +73,16 @@ final class AndroidImages implements PhotoDecoder {
         if (image == null) {
             throw new ClassifierException("the camera image is null; give one that is open");
         }
+        try {
+            return frame(image);
+        } catch (IllegalStateException error) { // what Android's own images throw then
+            throw new ClassifierException(
+                    "the camera image cannot be read (" + error.getMessage() + "); classify it "
+                            + "before it is closed", error);
+        }
+    }
+
+    private static YuvFrame frame(Image image) {
         if (image.getFormat() != YUV_420_888) {
             throw new ClassifierException(
                     "the camera image has the format " + image.getFormat()

@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.File;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -43,6 +44,8 @@ public final class Probe {
                 return request(Request.fromJson(Request.open(reader.text("text"))));
             case "look":
                 return new Telemetry(new File(reader.text("root"))).look(null);
+            case "look_bytes":
+                return bytesOfLooks(new Telemetry(new File(reader.text("root"))), 50);
             case "cpu":
                 Telemetry.CpuTimes times = new Telemetry(new File(reader.text("root"))).cpuTimes();
                 List<Object> found = new ArrayList<>();
@@ -62,6 +65,19 @@ public final class Probe {
             default:
                 throw Refusal.usage("no such call");
         }
+    }
+
+    /** What so many looks at the machine leave behind for the collector. */
+    private static long bytesOfLooks(Telemetry telemetry, int looks) {
+        com.sun.management.ThreadMXBean threads =
+            (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+        long thread = Thread.currentThread().getId();
+        telemetry.look(null);
+        long before = threads.getThreadAllocatedBytes(thread);
+        for (int number = 0; number < looks; number++) {
+            telemetry.look(null);
+        }
+        return (threads.getThreadAllocatedBytes(thread) - before) / looks;
     }
 
     private static Map<String, Object> request(Request request) {
