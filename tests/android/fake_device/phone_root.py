@@ -13,18 +13,18 @@ from .sync_service import SHELL_USER
 
 SYSTEM = Path(__file__).parent / "system"
 LIBRARY = Path(__file__).parent / "lib"
-# What Android 8.0 has in /system/bin, of what Debian's toybox has too: our scripts on the phone must
-# do with these. Source: AOSP system/core/shell_and_utilities/README.md.
+# What Android 8.0 has in /system/bin, of what Debian's toybox has too: our scripts on the phone
+# must do with these. Source: AOSP system/core/shell_and_utilities/README.md.
 _TOOLS = """
-acpi base64 basename blockdev bunzip2 bzcat cal cat chgrp chmod chown chroot chrt cksum clear cmp comm
-cp cpio cut df dirname dmesg dos2unix du echo env expand fallocate false file find flock free grep
-groups gunzip head hostname hwclock id ifconfig inotifyd insmod ionice iorenice kill killall ln logname
-losetup ls lsmod lspci lsusb md5sum microcom mkdir mkfifo mknod mkswap mktemp modinfo mount mountpoint
-mv netstat nice nl nohup od paste patch pgrep pidof pkill pmap printenv printf ps pwd readlink realpath
-renice rm rmdir rmmod sed seq setsid sha1sum sha224sum sha256sum sha384sum sha512sum sleep sort split
-stat strings swapoff swapon sync sysctl tac tail tar taskset tee time timeout top touch true truncate
-tty ulimit umount uname uniq unix2dos uptime usleep uudecode uuencode vmstat wc which whoami xargs xxd
-yes zcat
+acpi base64 basename blockdev bunzip2 bzcat cal cat chgrp chmod chown chroot chrt cksum clear cmp
+comm cp cpio cut df dirname dmesg dos2unix du echo env expand fallocate false file find flock free
+grep groups gunzip head hostname hwclock id ifconfig inotifyd insmod ionice iorenice kill killall
+ln logname losetup ls lsmod lspci lsusb md5sum microcom mkdir mkfifo mknod mkswap mktemp modinfo
+mount mountpoint mv netstat nice nl nohup od paste patch pgrep pidof pkill pmap printenv printf ps
+pwd readlink realpath renice rm rmdir rmmod sed seq setsid sha1sum sha224sum sha256sum sha384sum
+sha512sum sleep sort split stat strings swapoff swapon sync sysctl tac tail tar taskset tee time
+timeout top touch true truncate tty ulimit umount uname uniq unix2dos uptime usleep uudecode
+uuencode vmstat wc which whoami xargs xxd yes zcat
 """
 _HOST_FILES = ["usr", "etc/ld.so.cache", "etc/alternatives"]
 _DEVICES = ["null", "zero", "full", "random", "urandom"]
