@@ -104,7 +104,8 @@ def diagnose(
     `target` names what a bundle is to be built for, such as "rpi-bookworm". A device is given what
     `profile` would give it, the runner and, where it has none, the runtime, whose wheels may lie in
     the folder `wheels`. Raises `UsageError` for
-    a device or target that is none, and `DeviceError` where the device cannot be reached.
+    a device or target that is none, and `DeviceError` where a device cannot be reached over ssh;
+    that of a phone is a finding.
     """
     phone = None
     if device is not None and device.partition(":")[0] == "android":
@@ -127,7 +128,10 @@ def diagnose(
     findings = (*here.findings, *(attempt(name, check) for name, check in checks))
     if phone is not None:
         on_progress("examining the phone", 0, 0)
-        url, about = examine_phone(phone)
+        try:
+            url, about = examine_phone(phone)
+        except DeviceError as error:
+            url, about = phone.url, (_phone_obstacle(error, phone.url),)
         return Diagnosis(here, findings, DeviceExamination(url, about))
     if address is None:
         return Diagnosis(here, findings)
@@ -187,6 +191,14 @@ def _obstacle(error: EdgeDeployError, address: SshTarget) -> Finding:
     if not what:
         what, mend = mend, f"edge-deploy doctor --device {address.url}, once that is mended"
     return problem("serving", what, mend)
+
+
+def _phone_obstacle(error: DeviceError, url: str) -> Finding:
+    """Why a phone cannot be looked at: our errors end with what to do next."""
+    what, _, mend = str(error).rpartition("; ")
+    if not what:
+        what, mend = mend, f"edge-deploy doctor --device {url}, once that is mended"
+    return problem("phone", what, mend)
 
 
 def _look_once(device: SshDevice) -> dict[str, Any] | None:

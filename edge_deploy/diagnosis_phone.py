@@ -6,7 +6,9 @@ import re
 
 from edge_deploy_android import device as phones
 from edge_deploy_android.adb import Adb, AdbDevice
-from edge_deploy_android.built_files import built_file
+from edge_deploy_android.archives.elf import read_elf
+from edge_deploy_android.archives.native_libraries import read_aar_library
+from edge_deploy_android.built_files import RUNTIME_AAR, built_file
 from edge_deploy_android.device import AndroidDevice
 from edge_deploy_android.target import AndroidTarget
 from edge_deploy_android.telemetry import AndroidTelemetry, phone_caveats, read_telemetry
@@ -16,6 +18,7 @@ from edge_deploy_runner.machine.telemetry import THERMAL_STATUS_MODERATE, therma
 
 _ROOM_BYTES = 200_000_000
 _FOLDER = "/data/local/tmp"
+_BROUGHT = ("harness.jar", "tflite-runtime.jar", RUNTIME_AAR)
 
 
 def examine_phone(target: AndroidTarget) -> tuple[str, tuple[Finding, ...]]:
@@ -27,6 +30,8 @@ def examine_phone(target: AndroidTarget) -> tuple[str, tuple[Finding, ...]]:
     phone = phones.look(device, check_it=False)
     look = read_telemetry(lambda argv: device.run(argv).text)
     findings = [check_phone(phone), check_cores(phone), check_room(device), check_harness()]
+    pages = check_pages(phone)
+    findings += [pages] if pages else []
     findings += check_state(look)
     return AndroidTarget(device.serial).url, tuple(findings)
 
@@ -59,6 +64,24 @@ def check_cores(phone: AndroidDevice) -> Finding:
     return ok("cores", f"{phone.cores}: big {ranges(found.big)}, little {ranges(found.little)}")
 
 
+def check_pages(phone: AndroidDevice) -> Finding | None:
+    """Whether the runtime that we bring can be loaded on pages of the phone's size; None if so."""
+    if phone.page_bytes is None or phone.abi not in phones.ABIS:
+        return None
+    try:
+        aar = built_file(RUNTIME_AAR).path
+    except BundleError:  # check_harness tells it
+        return None
+    library = read_elf(read_aar_library(aar, phone.abi, "libtensorflowlite_jni.so"))
+    if library.unaligned(phone.page_bytes) is None:
+        return None
+    return warning(
+        "pages", f"the phone's memory pages have {phone.page_bytes} bytes, and the runtime that "
+        f"edge-deploy brings ({RUNTIME_AAR}) is not aligned to them",
+        "profile with --runtime and the AAR of com.google.ai.edge.litert:litert:1.4.0",
+    )  # fmt: skip
+
+
 def check_room(device: AdbDevice) -> Finding:
     """Whether a model and a runtime fit."""
     done = device.run(["df", "-k", _FOLDER])
@@ -79,7 +102,7 @@ def check_room(device: AdbDevice) -> Finding:
 def check_harness() -> Finding:
     """Whether what goes to the phone is here and whole."""
     try:
-        names = [built_file(name).name for name in ("harness.jar", "tflite-runtime.jar")]
+        names = [built_file(name).name for name in _BROUGHT]
     except BundleError as error:
         what, _, mend = str(error).rpartition("; ")
         return problem("harness", what, mend)

@@ -189,6 +189,21 @@ def rank_two_model() -> bytes:
     return build.finish([vector], [out])
 
 
+def dense_channels_model() -> bytes:
+    """An int8 fully connected layer with a scale for each of its 4 channels."""
+    build = Builder()
+    scales = [0.001, 0.01, 0.05, 0.1]
+    vector = build.tensor("vector", (1, 16), "int8", scale=1 / 64)
+    weights = build.random.integers(-127, 128, (4, 16)).astype(np.int8)
+    kernel = build.tensor("kernel", (4, 16), "int8", weights, scale=scales)
+    zeros = np.zeros(4, np.int32)
+    bias = build.tensor("bias", (4,), "int32", zeros, scale=[scale / 64 for scale in scales])
+    out = build.tensor("scores", (1, 4), "int8", scale=0.5)
+    options = schema.FullyConnectedOptionsT()
+    build.operator("FULLY_CONNECTED", [vector, kernel, bias], [out], options, version=4)
+    return build.finish([vector], [out])
+
+
 def custom_operator_model(name: str = "Mystery") -> bytes:
     """One custom operator that no runtime has; "FlexErf" makes it a TensorFlow one."""
     build = Builder()

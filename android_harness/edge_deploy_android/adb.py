@@ -15,6 +15,7 @@ import shlex
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,10 @@ __all__ = ["Adb", "AdbDevice", "Completed", "ListedDevice"]
 # The first call starts adb's server, which looks for phones.
 _SERVER_LIMIT_S = 30.0
 _COMMAND_LIMIT_S = 60.0
+# What a phone is for a second after adb's server has started, or the cable was plugged in.
+_SETTLING = ("offline", "authorizing", "connecting")
+_SETTLING_LIMIT_S = 3.0
+_SETTLING_STEP_S = 0.25
 _INSTALL_LIMIT_S = 180.0
 # A slow link still moves some 100 kB a second.
 _SLOWEST_BYTES_S = 100_000
@@ -106,6 +111,18 @@ class Adb:
 
         Raises `DeviceError` with what to do where it is not there or cannot be used.
         """
+        deadline = time.monotonic() + _SETTLING_LIMIT_S
+        while (found := self._chosen(target)).state in _SETTLING:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_SETTLING_STEP_S)
+        if found.state != "device":
+            raise DeviceError(explain_state(found))
+        device = AdbDevice(self, found.serial)
+        device.check_shell()
+        return device
+
+    def _chosen(self, target: AndroidTarget) -> ListedDevice:
         listed = self.devices()
         serial = target.serial or os.environ.get("ANDROID_SERIAL")
         if serial:
@@ -125,11 +142,7 @@ class Adb:
             )
         else:
             chosen = list(listed)
-        if chosen[0].state != "device":
-            raise DeviceError(explain_state(chosen[0]))
-        device = AdbDevice(self, chosen[0].serial)
-        device.check_shell()
-        return device
+        return chosen[0]
 
     def call(
         self, arguments: Sequence[str], what: str, timeout_s: float = _COMMAND_LIMIT_S

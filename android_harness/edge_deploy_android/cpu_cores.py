@@ -60,10 +60,21 @@ def choose(text: str, device: AndroidDevice) -> CoreChoice:
         first, _, last = part.partition("-")
         cores.update(range(int(first), int(last or first) + 1))
     if not cores or max(cores) >= device.cores:
-        raise DeviceError(
+        raise UsageError(
             f"--cpus {text}: {device.serial} ({device.name}) has the cores 0 to {device.cores - 1}"
         )
     return CoreChoice(text, tuple(sorted(cores)))
+
+
+def parse_ranges(text: str) -> tuple[int, ...] | None:
+    """(0, 1, 2, 3, 6) for the kernel's `0-3,6`; None for other words."""
+    if not re.fullmatch(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*", text.strip()):
+        return None
+    found: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(found))
 
 
 def ranges(cores: tuple[int, ...]) -> str:

@@ -13,9 +13,14 @@ _NAMES = {"xnnpack": "XNNPACK", "gpu": "GPU", "nnapi": "NNAPI", "none": "none"}
 def settle(told: DelegateUse, log: DelegateEvidence) -> DelegateUse:
     """The delegate in use: by the log where it tells, else by the harness's own word.
 
-    The share is None where neither tells.
+    Where the log has several, it is the one that was asked for, with its own share. The share
+    is None where neither tells.
     """
     used, share = _name(told.used), told.operator_share
+    asked = _NAMES.get(told.asked)
+    if any(part.name == asked for part in log.parts):
+        # What it left, XNNPACK takes: whoever has more operators, it is the one that was asked for.
+        return DelegateUse(told.asked, str(asked), log.share_of(str(asked)))
     if log.used != "unknown":
         if log.used != used:
             share = None

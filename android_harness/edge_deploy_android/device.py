@@ -22,6 +22,7 @@ echo '{_MARKER} properties'; getprop
 echo '{_MARKER} kernel'; uname -r
 echo '{_MARKER} machine'; uname -m
 echo '{_MARKER} cpuinfo'; cat /proc/cpuinfo
+echo '{_MARKER} page'; getconf PAGESIZE
 echo '{_MARKER} meminfo'; head -n 3 /proc/meminfo
 echo '{_MARKER} cores'; cat /sys/devices/system/cpu/possible
 echo '{_MARKER} clocks'
@@ -40,7 +41,8 @@ class AndroidDevice:
     """A phone. `abi` is the first of its ABIs, which is that of app_process.
 
     `clusters` and `clocks_khz`, the largest clock of each core by its number, are empty where the
-    phone does not say. `emulator` names what plays the phone, None for a real one.
+    phone does not say. `page_bytes` is the size of the kernel's pages, None where no getconf tells:
+    phones that old have pages of 4096. `emulator` names what plays the phone, None for a real one.
     """
 
     serial: str
@@ -59,6 +61,7 @@ class AndroidDevice:
     clocks_khz: Mapping[int, int]
     clusters: Clusters
     ram_bytes: int | None
+    page_bytes: int | None
     emulator: str | None
     tools: tuple[str, ...]
 
@@ -88,6 +91,7 @@ class AndroidDevice:
             "cpu_model": self.cpu_model,
             "cores": self.cores,
             "ram_bytes": self.ram_bytes,
+            "page_bytes": self.page_bytes,
             "board": None,
             "emulated": self.emulator is not None,
             "emulator": self.emulator,
@@ -152,6 +156,7 @@ def parse_probe(text: str, serial: str) -> AndroidDevice:
     clocks = {core.number: core.max_khz for core in parse_cores(speeds) if core.max_khz}
     listed = len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE))
     memory = re.search(r"^MemTotal:\s+(\d+) kB", sections.get("meminfo", ""), re.MULTILINE)
+    page = sections.get("page", "").strip()
     tools = {line.rsplit("/", 1)[-1].strip() for line in sections.get("tools", "").splitlines()}
     return AndroidDevice(
         serial=serial,
@@ -170,6 +175,7 @@ def parse_probe(text: str, serial: str) -> AndroidDevice:
         clocks_khz=clocks,
         clusters=clusters(speeds),
         ram_bytes=int(memory[1]) * 1024 if memory else None,
+        page_bytes=int(page) if re.fullmatch(r"[1-9]\d{3,6}", page) else None,
         emulator=emulator(properties),
         tools=tuple(sorted(tools - {""})),
     )

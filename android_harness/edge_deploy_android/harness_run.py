@@ -7,7 +7,7 @@ import json
 import shlex
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,12 +17,18 @@ from edge_deploy_runner.progress import Progress, silent
 from .adb import AdbDevice
 from .adb_text import is_full_disk, last_words
 from .built_files import Build
-from .cpu_cores import CoreChoice
+from .cpu_cores import CoreChoice, parse_ranges
 from .harness_protocol import read_answer, report_progress
 
 _MAIN = "dev.edgedeploy.harness.Main"
 # Above what any run is asked to take: starting, loading, warming up.
 _SLACK_S = 900.0
+# All that tells of delegates; the whole log may take a slow link seconds.
+_LOGCAT = (
+    "logcat", "-d", "-b", "main", "-v", "threadtime", "tflite:V", "litert:V", "native:V", "*:S",
+)  # fmt: skip
+# Between taskset and the program: cores that are not there are dropped from a mask without a word.
+_NOTE_CORES = 'grep Cpus_allowed_list "/proc/$$/status" >cores; exec "$@"'
 _SIGNALS = {
     4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM",
 }  # fmt: skip
@@ -33,7 +39,8 @@ class HarnessOutput:
     """An answer, what the harness printed, and what the phone's log had of its process `pid`.
 
     Both end where it began with the operators: these are models of their own, whose lines would
-    hide those of the model. `in_front` tells of an app whether the screen showed it all the while.
+    hide those of the model. `in_front` tells of an app whether the screen showed it all the while;
+    `cores` are those that a run that was bound to some could really use, where the phone tells.
     """
 
     document: dict[str, Any]
@@ -41,6 +48,7 @@ class HarnessOutput:
     logcat: str
     pid: int | None
     in_front: bool | None = None
+    cores: tuple[int, ...] | None = None
 
 
 class HarnessLines:
@@ -77,7 +85,7 @@ class HarnessLines:
     def _read_logcat(self) -> str:
         # A lost connection is told by the run itself.
         with contextlib.suppress(DeviceError):
-            return self._device.run(["logcat", "-d", "-v", "threadtime"]).text
+            return self._device.run(_LOGCAT).text
         return ""
 
 
@@ -151,17 +159,23 @@ class ShellHarness:
                 f"{_said(log)}; run the command again"
             )
         document = read_answer(answer.stdout, self._build, self._device.serial)
-        return lines.output(document)
+        return replace(lines.output(document), cores=self._cores_given())
 
     def _command(self, request: str) -> str:
         words = ["app_process", f"-Djava.library.path={self._folder}", "/", _MAIN, request]
         if self._cores is not None:
-            words = ["taskset", self._cores.mask, *words]
+            words = ["taskset", self._cores.mask, "sh", "-c", _NOTE_CORES, "cores", *words]
         script = (
             f"cd {shlex.quote(self._folder)} && echo $$ > harness.pid && export "
             f"CLASSPATH={shlex.quote(':'.join(self._jars))} && exec {shlex.join(words)}"
         )
         return shlex.join(["sh", "-c", script])
+
+    def _cores_given(self) -> tuple[int, ...] | None:
+        if self._cores is None:
+            return None
+        said = self._device.run(["cat", f"{self._folder}/cores"]).text
+        return parse_ranges(said.partition(":")[2])
 
     def _failure(self, code: int, log: str) -> DeviceError | BadInputError:
         serial, model = self._device.serial, self._model

@@ -29,12 +29,30 @@ _LEAVE_LIMIT_S = 30.0
 _KEEPER = r"""
 root=$1 run=$1/$2 keep=$3 undo= orderly=
 trap '' HUP INT TERM PIPE
-mkdir -p "$root/files" "$run" || exit 3
+remove() {
+  rm -rf "$run"
+  for other in "$root"/run-*; do
+    [ -e "$other" ] && return
+  done
+  [ "$keep" = keep ] || rm -rf "$root/files"
+  rmdir "$root"
+}
+fail() {
+  remove 2>/dev/null
+  exit 3
+}
+mkdir -p "$run" && mkdir -p "$root/files" || fail
 chmod 755 "$root" "$root/files" "$run" 2>/dev/null
-echo $$ > "$run/keeper.pid" || exit 3
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+echo "$boot" > "$run/boot_id"
+echo $$ > "$run/keeper.pid" || fail
 for other in "$root"/run-*; do
   pid=$(cat "$other/keeper.pid" 2>/dev/null)
-  [ -n "$pid" ] && [ "$other" != "$run" ] && ! kill -0 "$pid" 2>/dev/null || continue
+  [ -n "$pid" ] && [ "$other" != "$run" ] || continue
+  its=$(cat "$other/boot_id" 2>/dev/null)
+  # After a restart the number is another program's.
+  [ -n "$boot" ] && [ -n "$its" ] && [ "$boot" != "$its" ] || ! kill -0 "$pid" 2>/dev/null ||
+    continue
   sh -c "$(grep -v '^input ' "$other/undo" 2>/dev/null)" </dev/null >/dev/null 2>&1
   rm -rf "$other"
 done
@@ -51,14 +69,6 @@ stop() {
   pid=$(cat "$run/harness.pid" 2>/dev/null)
   [ -n "$pid" ] && kill "-$1" "$pid"
 }
-remove() {
-  rm -rf "$run"
-  for other in "$root"/run-*; do
-    [ -e "$other" ] && return
-  done
-  [ "$keep" = keep ] || rm -rf "$root/files"
-  rmdir "$root"
-}
 if stop TERM; then
   for wait in 1 2 3 4 5; do stop 0 || break; sleep 1; done
   stop KILL
@@ -74,7 +84,8 @@ exit 0
 class Leaving:
     """The time on a phone, as a context manager: a folder of our own, and what to undo after it.
 
-    Raises `DeviceError` where the folder cannot be made. Leaving it never hides another error.
+    Raises `DeviceError` where the folder cannot be made, and in the end where the phone cannot be
+    cleaned, which `trouble` tells as well ("" for a clean one). Leaving never hides another error.
     """
 
     def __init__(self, device: AdbDevice, keep: bool = False) -> None:
@@ -83,6 +94,8 @@ class Leaving:
         self.run = f"{ROOT}/run-{secrets.token_hex(6)}"
         self._keep = keep
         self._stack = contextlib.ExitStack()
+        self.trouble = ""
+        self._raises = True
         self._session: ShellSession | None = None
         self._said: queue.Queue[str] = queue.Queue()
 
@@ -108,6 +121,10 @@ class Leaving:
         self._session.write(f"{command}\n".encode())
         self._expect("noted")
 
+    def tell_trouble_only(self) -> None:
+        """Have a failure to clean up told in `trouble`, no more raised."""
+        self._raises = False
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -123,10 +140,9 @@ class Leaving:
             try:
                 self._session.completed(_LEAVE_LIMIT_S)
             except DeviceError as lost:
-                if kind is None:
-                    raise DeviceError(
-                        f"{lost}; what may be left in {ROOT} there goes with the next run"
-                    ) from lost
+                self.trouble = f"{lost}; what may be left in {ROOT} there goes with the next run"
+                if kind is None and self._raises:
+                    raise DeviceError(self.trouble) from lost
 
     def _expect(self, word: str) -> None:
         assert self._session is not None

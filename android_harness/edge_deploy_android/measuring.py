@@ -19,7 +19,7 @@ from edge_deploy_runner.bench.measuring import (
 )
 from edge_deploy_runner.bench.operators import OperatorModel
 from edge_deploy_runner.bench.records import Energy, Measurement
-from edge_deploy_runner.errors import BadInputError, UsageError
+from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
 from edge_deploy_runner.machine.telemetry import Telemetry
 from edge_deploy_runner.progress import Progress, silent
 from edge_deploy_runner.tflite.model_file import ModelFile
@@ -36,6 +36,7 @@ from .leaving import Leaving
 from .power import Window, WindowPlan, measure_power, parse_windows
 from .power.windows import DEFAULT_PAIRS, WINDOW_S
 from .pushing import LocalFile, push_files
+from .runtime_caveats import runtime_caveats
 from .runtime_library import RuntimeFiles
 from .target import AndroidTarget
 from .telemetry import AndroidTelemetry, parse_delegate_log, phone_caveats, read_telemetry
@@ -94,7 +95,8 @@ def measure_on_android(
     if request.name:
         model = ModelFile(model.data, request.name)
     refuse_operators(model)
-    runtime_library.check_given(options.runtime)
+    gpu = request.spec.delegate == "gpu"
+    runtime_library.check_given(options.runtime, gpu=gpu)
     made = build()
     on_progress("looking for the phone", 0, 0)
     adb = Adb()
@@ -105,8 +107,9 @@ def measure_on_android(
     with tempfile.TemporaryDirectory(prefix="edge-deploy-") as folder:
         runtime = runtime_library.runtime_files(
             options.runtime, phone.abi, Path(folder), desktop_too=phone.emulator is not None,
-            gpu=request.spec.delegate == "gpu",
+            gpu=gpu,
         )  # fmt: skip
+        runtime_library.check_pages(runtime, phone.page_bytes, device.serial)
         with Leaving(device, options.keep) as leaving:
             paths, jars = _push(job, runtime, operators, leaving, Path(folder))
             if options.mode == "app":
@@ -123,7 +126,24 @@ def measure_on_android(
                 paths, harness.ends_with_stdin,
             )  # fmt: skip
             measured = _measured(job, harness, work, runtime)
-            return _with_energy(job, harness, work, leaving, measured)
+            result = _with_energy(job, harness, work, leaving, measured)
+    return _with_warnings(result, leaving.trouble)
+
+
+def find_phone(
+    target: AndroidTarget, delegate: str, options: AndroidOptions, on_progress: Progress = silent
+) -> dict[str, Any]:
+    """The "device" that a measurement of this phone will have, before anything is prepared for it.
+
+    Raises what `measure_on_android` would for the options and for the phone.
+    """
+    runtime_library.check_given(options.runtime, gpu=delegate == "gpu")
+    on_progress("looking for the phone", 0, 0)
+    device = Adb().choose(target)
+    phone = look(device)
+    if options.cpus is not None:
+        cpu_cores.choose(options.cpus, phone)
+    return {**phone.to_json(), "serial": device.serial}
 
 
 def refuse_operators(model: ModelFile) -> None:
@@ -221,12 +241,27 @@ def _measured(job: _Job, harness: Harness, work: HarnessJob, runtime: RuntimeFil
             "the app that a user looks at; unlock the phone and leave it alone"
         )
     warnings += phone_caveats(before, pinned=job.cores is not None)
+    warnings += runtime_caveats(job.model, runtime)
+    job, cut = _with_cores(job, output.cores)
+    warnings += cut
     result = _completed(job, result, runtime, (before, after))
     result = replace(result, delegate=use)
     result = _with_memory(result, harness, work, job.on_progress)
     integer = any(tensor.dtype in ("int8", "uint8") for tensor in job.model.graph.tensors)
     warnings += warnings_of(result, integer)
     return replace(result, void=void_reasons(result), warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _with_cores(job: _Job, used: tuple[int, ...] | None) -> tuple[_Job, tuple[str, ...]]:
+    """The job with the cores that the run really had, and a warning where some were missing."""
+    if job.cores is None or used is None or used == job.cores.cores:
+        return job, ()
+    given = replace(job.cores, cores=used)
+    return replace(job, cores=given), (
+        f"--cpus {job.cores.asked} asks for cores {cpu_cores.ranges(job.cores.cores)}, and the "
+        f"phone let the run have {cpu_cores.ranges(used)} alone: the others are switched off or "
+        "kept from adb's programs",
+    )
 
 
 def _completed(
@@ -299,13 +334,26 @@ def _with_energy(
         seconds = sum(window.seconds for window in plan)
         return parse_windows(harness.ask(request, seconds, job.on_progress).document, plan)
 
-    log = measure_power(
-        job.device,
-        run_windows,
-        folder=leaving.run,
-        on_undo=lambda argv: leaving.undo(shlex.join(argv)),
-        evidence=job.phone.evidence,
-        window_s=job.options.window_s,
-        on_progress=job.on_progress,
-    )
+    try:
+        log = measure_power(
+            job.device,
+            run_windows,
+            folder=leaving.run,
+            on_undo=lambda argv: leaving.undo(shlex.join(argv)),
+            evidence=job.phone.evidence,
+            window_s=job.options.window_s,
+            on_progress=job.on_progress,
+        )
+    except DeviceError as error:
+        # The latencies are there, and minutes of windows must not cost them.
+        leaving.tell_trouble_only()
+        reason = f"reading the phone's power broke off: {error}"
+        return _with_warnings(
+            Measured(replace(result, energy=Energy("unknown", reason=reason))), reason
+        )
     return Measured(result, log)
+
+
+def _with_warnings(measured: Measured, *texts: str) -> Measured:
+    found = (*measured.measurement.warnings, *(text for text in texts if text))
+    return replace(measured, measurement=replace(measured.measurement, warnings=found))

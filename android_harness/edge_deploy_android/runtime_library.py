@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_deploy_runner.errors import BadInputError, UsageError
+from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
 
 from .archives.elf import is_elf, read_elf
 from .archives.native_libraries import LARGEST_LIBRARY
@@ -30,6 +30,10 @@ _LOAD_NAMES = {
     "gpu": "libtensorflowlite_gpu_jni.so",
 }
 _SHIM = "libedge_deploy_litert.so"
+_NO_GPU_LIBRARY = (
+    "the GPU delegate is a library of its own, which edge-deploy does not bring; give --runtime "
+    "tensorflow-lite-gpu-2.16.1.aar (from Maven Central, org.tensorflow:tensorflow-lite-gpu)"
+)
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,14 @@ class RuntimeFiles:
         return found
 
 
-def check_given(given: Sequence[Path]) -> None:
-    """Raise `BadInputError` for a --runtime that is no library, before a phone is looked for."""
+def check_given(given: Sequence[Path], *, gpu: bool = False) -> None:
+    """What can be told before a phone is looked for.
+
+    Raises `BadInputError` for a --runtime that is no library, and `UsageError` where the GPU is
+    asked for and there is none at all.
+    """
+    if gpu and not given:
+        raise UsageError(_NO_GPU_LIBRARY)
     for path in given:
         list(_read(path, None))
 
@@ -123,13 +133,24 @@ def runtime_files(
     library = found.get("tflite") or found["litert"]
     gpu_library = found.get("gpu")
     if gpu and library.kind == "tflite" and gpu_library is None:
-        raise UsageError(
-            "the GPU delegate is a library of its own, which edge-deploy does not bring; give "
-            "--runtime tensorflow-lite-gpu-2.16.1.aar (from Maven Central, "
-            "org.tensorflow:tensorflow-lite-gpu)"
-        )
+        raise UsageError(_NO_GPU_LIBRARY)
     shim = built_file(f"jni/{abi}/{_SHIM}") if library.kind == "litert" else None
     return RuntimeFiles(library, shim, gpu_library)
+
+
+def check_pages(runtime: RuntimeFiles, page_bytes: int | None, serial: str) -> None:
+    """Raise `DeviceError` for libraries that a phone with pages of this size cannot load.
+
+    None, a phone that does not tell, passes.
+    """
+    for file in runtime.files() if page_bytes else ():
+        fault = read_elf(file.path, file.name).unaligned(page_bytes or 0)
+        if fault is not None:
+            raise DeviceError(
+                f"{serial} has memory pages of {page_bytes} bytes, on which {file.name} cannot be "
+                f"loaded ({fault}); give --runtime with a library that is aligned to them, such "
+                "as the AAR of com.google.ai.edge.litert:litert:1.4.0 (Google's Maven repository)"
+            )
 
 
 def _read(

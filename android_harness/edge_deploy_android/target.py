@@ -27,6 +27,9 @@ def parse_target(text: str) -> AndroidTarget:
     kind, colon, serial = text.partition(":")
     if kind != "android":
         raise UsageError(f"{text!r} is no Android target; write android or android:SERIAL")
+    if serial.startswith("//"):
+        plain = serial.strip("/") or "SERIAL"
+        raise UsageError(f"{text!r} is no Android target; write android:{plain}")
     if colon and (not serial.strip() or not serial.isprintable() or serial.startswith("-")):
         raise UsageError(
             f"{text!r} names no serial; write android:SERIAL with one that `adb devices` lists, "

@@ -128,7 +128,7 @@ def test_the_cable_falls_out_during_a_run(
 ) -> None:
     with left_as_found(fake_phone):
         fake_phone.fault(disconnect_after_run_s=0.3, gone_after_disconnect=gone)
-        done = profile(model, fake_phone.environment, "--seconds", "30", "--mode", mode)
+        done = profile(model, fake_phone.environment, "--sustained", "30", "--mode", mode)
         assert_refused(done, "connection", "lost while measuring", "cable")
 
 
@@ -192,14 +192,14 @@ def test_the_harness_dies_of_a_signal(
 ) -> None:
     with left_as_found(fake_phone):
         fake_phone.fault(crash_signal=number, crash_after_s=0.3)
-        done = profile(model, fake_phone.environment, "--seconds", "30")
+        done = profile(model, fake_phone.environment, "--sustained", "30")
         assert_refused(done, words, number.name, "small.tflite")
 
 
 def test_the_app_crashes(fake_phone: FakePhone, model: Path) -> None:
     with left_as_found(fake_phone):
         fake_phone.fault(crash_signal=signal.SIGSEGV, crash_after_s=0.3)
-        done = profile(model, fake_phone.environment, "--seconds", "30", "--mode", "app")
+        done = profile(model, fake_phone.environment, "--sustained", "30", "--mode", "app")
         assert_refused(done, "app broke off", "Process crashed")
 
 

@@ -46,14 +46,16 @@ class App:
     jvm: HarnessJvm
     class_path: tuple[Path, ...]
     data: Path
+    external: Path
     shared: Path
 
-    def instrument(self, *extras: str) -> Ended:
-        """Start the instrumentation with these keys and values."""
+    def instrument(self, *extras: str, api: int = 34) -> Ended:
+        """Start the instrumentation with these keys and values on an Android of that level."""
         result = subprocess.run(
             [
-                toolchain.jdk().java, "-cp", ":".join(map(str, self.class_path)),
-                "dev.edgedeploy.fake.Instrument", INSTRUMENTATION, self.data, self.shared, *extras,
+                toolchain.jdk().java, f"-Dandroid.api={api}",
+                "-cp", ":".join(map(str, self.class_path)), "dev.edgedeploy.fake.Instrument",
+                INSTRUMENTATION, self.data, self.external, self.shared, *extras,
             ],
             capture_output=True, text=True, check=True, env=stand_in.environment(),
             stdin=subprocess.DEVNULL, timeout=120,
@@ -97,7 +99,8 @@ def app(classes: tuple[Path, ...], tmp_path: Path) -> App:
     """The app, just installed."""
     (tmp_path / "pushed").mkdir()
     (tmp_path / "data").mkdir()
-    return App(harness_jvm(), classes, tmp_path / "data", tmp_path / "shared" / "files")
+    shared = tmp_path / "shared"
+    return App(harness_jvm(), classes, tmp_path / "data", shared / "data", shared / "media")
 
 
 @pytest.fixture
@@ -167,6 +170,18 @@ def test_a_missing_library_is_one_sentence(app: App, pushed: Path) -> None:
     assert "gone.so" in ended.results["error"]
     assert "answer" not in ended.results
     assert _files(app.shared) == set()
+
+
+@pytest.mark.parametrize("api", [26, 29, 30])
+def test_the_answer_lies_where_the_shell_may_read(app: App, pushed: Path, api: int) -> None:
+    """From Android 11 an app's Android/data is closed to the shell of some phones."""
+    request = app.jvm.request(pushed / "model.tflite", pushed, task="baseline")
+    path = pushed / "request.json"
+    path.write_text(json.dumps({**request, "output": "answer.json"}))
+    ended = app.instrument("request", str(path), api=api)
+    folder = app.shared if api >= 30 else app.external
+    assert Path(ended.results["answer"]) == folder / "answers" / "answer.json"
+    assert ended.answer["harness"]["digest"] == request["digest"]
 
 
 @pytest.mark.parametrize(

@@ -266,3 +266,11 @@ def test_specs_of_the_host_are_taken_as_they_are() -> None:
         specs, probe({"call": "spec", "text": text} for text in texts), strict=True
     ):
         assert RunSpec.from_json(answer["value"]) == spec
+
+
+def test_seconds_are_rounded_as_python_does() -> None:
+    seconds = [0.1, 0.5, 1.5, 2.5, 3.5, 4.4, 59.5, 500.0]
+    found = probe({"call": "parts", "text": str(value)} for value in seconds)
+    assert [answer["value"] for answer in found] == [
+        min(60, max(1, round(value))) for value in seconds
+    ]

@@ -17,10 +17,13 @@ import pytest
 import small_models
 from edge_deploy_android import built_files, measuring
 from edge_deploy_android.adb import Adb, AdbDevice
+from edge_deploy_android.harness_run import HarnessLines
 from edge_deploy_android.leaving import ROOT as REMOTE
+from edge_deploy_android.leaving import Leaving
 from edge_deploy_android.measuring import AndroidOptions
 from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
+from edge_deploy_runner.progress import silent
 from edge_deploy_runner.tflite.model_file import ModelFile
 
 from edge_deploy.profiling import profile
@@ -44,7 +47,7 @@ def phone(fake_phone: FakePhone, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fa
     for name, value in fake_phone.environment.items():
         monkeypatch.setenv(name, value)
     # Where the app leaves its answer; real phones have it.
-    fake_phone.run("mkdir -p /data/media/0/Android/data")
+    fake_phone.run("mkdir -p /data/media/0/Android/data /data/media/0/Android/media")
     before = fake_phone.snapshot()
     yield fake_phone
     assert fake_phone.wait_until_idle() == []
@@ -496,6 +499,21 @@ def test_a_runtime_may_be_called_anything(phone: FakePhone, model: Path, tmp_pat
     assert found["runtime"]["file"] == odd.name
 
 
+def test_a_phone_with_larger_pages(phone: FakePhone, model: Path) -> None:
+    assert measure(model)["device"]["page_bytes"] == 4096
+    phone.pushed()
+    phone.write("/fake/state/page_size", "16384\n")
+    for mode in ("shell", "app"):
+        with pytest.raises(DeviceError, match=r"pages of 16384 bytes.*--runtime.*litert:1\.4\.0"):
+            measure(model, android=AndroidOptions(mode=mode))
+    assert phone.pushed() == []
+
+
+def test_the_gpu_needs_a_library_before_a_phone(model: Path) -> None:
+    with pytest.raises(UsageError, match=r"tensorflow-lite-gpu-2\.16\.1\.aar"):
+        measure(model, delegate="gpu")
+
+
 def test_runtimes_that_are_none(phone: FakePhone, model: Path, tmp_path: Path) -> None:
     import zipfile
 
@@ -564,6 +582,42 @@ def test_a_phone_without_its_services(phone: FakePhone, model: Path) -> None:
     assert found["latencies_ns"]
 
 
+def test_a_cable_that_falls_out_while_power_is_read_costs_the_energy_alone(
+    phone: FakePhone, model: Path
+) -> None:
+    def pull(stage: str, _done: int, _total: int) -> None:
+        if stage == "reading the phone's power":
+            phone.fault(gone_after_disconnect=True)
+            phone.disconnect()
+
+    found = measure(model, android=AndroidOptions(energy=True, window_s=1.0), on_progress=pull)
+    assert len(found["latencies_ns"]) >= 20
+    assert found["energy"]["evidence"] == "unknown"
+    assert "reading the phone's power broke off: " in found["energy"]["reason"]
+    assert found["energy"]["reason"] in found["warnings"]
+    assert any("goes with the next run" in text for text in found["warnings"])
+    _wait_until_clean(phone)
+    phone.heal()
+
+
+def test_cores_that_the_phone_does_not_give(phone: FakePhone, model: Path) -> None:
+    there = os.cpu_count() or 1
+    phone.write("/sys/devices/system/cpu/possible", f"0-{there + 1}\n")
+    found = measure(model, android=AndroidOptions(cpus=f"0-{there + 1}"))
+    assert found["device"]["cpu_list"] == list(range(there))
+    assert any(f"asks for cores 0-{there + 1}, and the phone" in text for text in found["warnings"])
+
+
+def test_of_the_phones_log_only_what_tells_of_delegates_is_read(phone: FakePhone) -> None:
+    entry = {"time": 1.0, "pid": 7, "level": "I", "tag": "tflite", "message": "Replacing"}
+    noise = {**entry, "tag": "chatty", "message": "noise"}
+    phone.write("/fake/state/log", f"{json.dumps(entry)}\n{json.dumps(noise)}\n")
+    lines = HarnessLines(AdbDevice(Adb(), phone.serial), silent, None)
+    found = lines.output({"pid": 7}).logcat
+    assert "Replacing" in found
+    assert "noise" not in found
+
+
 def test_two_at_once(phone: FakePhone, model: Path) -> None:
     children = [
         subprocess.Popen(
@@ -586,6 +640,28 @@ def test_a_run_whose_keeper_is_gone_is_cleared_away(phone: FakePhone, model: Pat
         f"echo x > {REMOTE}/files/old"
     )
     measure(model)
+
+
+def test_a_keepers_number_is_another_programs_after_a_restart(phone: FakePhone) -> None:
+    def pretend(boot_id: str) -> None:
+        phone.run(
+            f"mkdir -p {REMOTE}/run-old; sleep 60 >/dev/null 2>&1 </dev/null & "
+            f"echo $! > {REMOTE}/run-old/keeper.pid; {boot_id} > {REMOTE}/run-old/boot_id"
+        )
+
+    def runs() -> int:
+        return sum(path.count("/") == 5 and "/run-" in path for path in phone.files())
+
+    device = AdbDevice(Adb(), phone.serial)
+    pretend("cat /proc/sys/kernel/random/boot_id")
+    with Leaving(device):
+        assert runs() == 2
+    phone.run(f"kill $(cat {REMOTE}/run-old/keeper.pid)")
+    pretend("echo 11111111-2222-3333-4444-555555555555")
+    number = phone.run(f"cat {REMOTE}/run-old/keeper.pid")[1].strip()
+    with Leaving(device):
+        assert runs() == 1
+    phone.run(f"kill {number}")
 
 
 def test_the_next_run_undoes_what_a_keeper_could_not(phone: FakePhone, model: Path) -> None:
@@ -626,8 +702,24 @@ def test_a_phone_that_is_lost_as_it_cleans_up(
     _wait_until_clean(phone)
 
 
+def test_doctor_tells_of_this_computer_where_the_phone_cannot_be_used(phone: FakePhone) -> None:
+    phone.fault(unauthorized=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_deploy", "doctor", "--device", "android", "--json"],
+        capture_output=True, text=True, check=False, env={**os.environ, **phone.environment},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert "adb" in {finding["name"] for finding in document["computer"]["findings"]}
+    (finding,) = document["device"]["findings"]
+    assert (finding["name"], finding["status"]) == ("phone", "problem")
+    assert "does not trust this computer" in finding["text"]
+    assert "accept the prompt" in finding["mend"]
+
+
 def test_doctor_finds_the_phone(phone: FakePhone) -> None:
     phone.fault(hot=True, charging=True)
+    phone.write("/fake/state/page_size", "16384\n")
     done = subprocess.run(
         [sys.executable, "-m", "edge_deploy", "doctor", "--device", "android", "--json"],
         capture_output=True, text=True, check=False, env={**os.environ, **phone.environment},
@@ -640,5 +732,6 @@ def test_doctor_finds_the_phone(phone: FakePhone) -> None:
     assert "GB free" in named["storage"]["text"]
     assert named["heat"]["mend"].startswith("let it cool")
     assert named["charging"]["status"] == "warning"
+    assert "litert:1.4.0" in named["pages"]["mend"]
     here = {finding["name"]: finding for finding in document["computer"]["findings"]}
     assert phone.serial in here["adb"]["text"]

@@ -19,7 +19,8 @@ from .wrapper_java.driver import HERE, PACKAGE, Driver, compile_driver, write_bu
 PHOTO = ROOT / "assets" / "photos" / "coffee.png"
 SAME_PIXELS = (
     *("stream", "RGB_565", "ARGB_8888", "RGBA_F16", "HARDWARE"),
-    *("premultiplied", "transparent", "other space", "pixels"),
+    *("premultiplied", "transparent", "other space", "other space, premultiplied", "again"),
+    "pixels",
 )
 REFUSED = {
     "recycled": "the bitmap is recycled; classify it before",
@@ -33,6 +34,9 @@ REFUSED = {
     "a JPEG image": "the camera image has the format 256; ask the camera for YUV_420_888",
     "closed image": "the camera image cannot be read (Image is already closed); classify it before "
     "it is closed",
+    "crop outside": "the crop rectangle (0, 0, 65, 48) does not lie in the picture of 64 x 48 "
+    "pixels; set one that does",
+    "no memory": "the photo's stream needs more memory than there is; give a smaller file",
     "45 degrees": "the rotation is 45 degrees; give 0, 90, 180 or 270",
     "no context": "the context or the options are null; give Options.defaults() for the latter",
     "closed": "the classifier of model.tflite is closed; open another with Classifier.fromAssets",
@@ -60,13 +64,26 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     return Classifier(path, threads=1)
 
 
+# Android 14 and 8, and photos in sRGB and in a wider space.
+@pytest.fixture(
+    scope="module",
+    params=[(), ("-Dphoto.wide=true",), ("-Dandroid.api=26", "-Dphoto.wide=true")],
+    ids=["14", "14, wide", "8, wide"],
+)
+def options(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The phone and its photos, as options of the JVM."""
+    found: tuple[str, ...] = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
 def answers(
-    android_driver: Driver, model: Classifier, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, list[str]]:
+    android_driver: Driver, model: Classifier, options: tuple[str, ...],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, list[str]]:  # fmt: skip
     """What each way of asking gave, and under "python" what the runner answers."""
     bundle = write_bundle(tmp_path_factory.mktemp("bundle"), model)
-    done = android_driver.java(f"{PACKAGE}.AndroidDriver", bundle, PHOTO)
+    done = android_driver.java(f"{PACKAGE}.AndroidDriver", bundle, PHOTO, options=options)
     assert done.returncode == 0, done.stderr[-3000:]
     found = {line.split("\t")[0]: line.split("\t")[1:] for line in done.stdout.splitlines()}
     best = model.classify(PHOTO).top[0]
@@ -135,6 +152,20 @@ def test_all_bitmaps_of_one_photo_have_one_answer(
 def test_a_camera_frame(answers: dict[str, list[str]]) -> None:
     assert answers["frame"] == answers["yuv"]
     assert answers["frame"][:2] == ["ok", "red"]
+
+
+def test_a_crop_rectangle_is_cut_out(answers: dict[str, list[str]]) -> None:
+    assert answers["crop"][:2] == ["ok", "red"]
+    assert answers["crop pixels"] == ["39", "35", "true"]
+
+
+def test_bitmaps_of_our_own_are_recycled(
+    answers: dict[str, list[str]], options: tuple[str, ...]
+) -> None:
+    """And a caller's is neither recycled nor changed; from Android 10 none is copied whole."""
+    left, untouched, copied = answers["bitmaps"]
+    assert (left, untouched) == ("0", "true")
+    assert (int(copied) > 0) == ("-Dandroid.api=26" in options)
 
 
 @pytest.mark.parametrize("way", REFUSED)

@@ -79,6 +79,17 @@ def test_a_samsung_with_a_32_bit_system(end: str) -> None:
     device.check(found)
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("4096", 4096), ("16384\r", 16384), ("", None), ("sh: getconf: not found", None), ("0", None)],
+)
+def test_the_size_of_pages(said: str, expected: int | None) -> None:
+    text = probe(PIXEL, clocks={}, extra=f"{MARK} page\n{said}")
+    found = device.parse_probe(text, "SERIAL")
+    assert found.page_bytes == expected
+    assert found.to_json()["page_bytes"] == expected
+
+
 def test_a_phone_of_the_toolbox_days_is_refused() -> None:
     text = probe(
         {"ro.build.version.sdk": "23", "ro.build.version.release": "6.0.1",
@@ -146,6 +157,14 @@ def test_emulators(change: dict[str, str], is_emulated: bool) -> None:
 def test_cores(text: str, cores: tuple[int, ...], mask: str, words: str) -> None:
     found = cpu_cores.choose(text, pixel())
     assert (found.cores, found.mask, found.words()) == (cores, mask, words)
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [("\t0-3,6\n", (0, 1, 2, 3, 6)), ("2", (2,)), ("", None), ("none", None), ("1-", None)],
+)
+def test_cores_as_the_kernel_lists_them(text: str, cores: tuple[int, ...] | None) -> None:
+    assert cpu_cores.parse_ranges(text) == cores
 
 
 def test_cores_that_are_not_there() -> None:

@@ -111,6 +111,36 @@ def test_the_one_phone_that_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert Adb(two).choose(AndroidTarget()).serial == "B"
 
 
+@pytest.mark.parametrize("state", ["offline", "authorizing", "connecting"])
+def test_a_phone_that_has_just_been_found_is_waited_for(tmp_path: Path, state: str) -> None:
+    looks = tmp_path / "looks"
+    adb = script(
+        tmp_path / "adb",
+        'case "$1" in',
+        "version) echo 'Android Debug Bridge version 1.0.41';;",
+        f"devices) echo >> {looks}; [ $(wc -l < {looks}) -gt 2 ] && echo 'A device' || "
+        f"echo 'A {state}';;",
+        "-s) echo shell_v2;;",
+        "esac",
+    )
+    assert Adb(adb).choose(AndroidTarget()).serial == "A"
+    assert len(looks.read_text()) == 3
+
+
+def test_a_phone_that_waits_for_its_owner_is_told_at_once(tmp_path: Path) -> None:
+    looks = tmp_path / "looks"
+    adb = script(
+        tmp_path / "adb",
+        'case "$1" in',
+        "version) echo 'Android Debug Bridge version 1.0.41';;",
+        f"devices) echo >> {looks}; echo 'A unauthorized';;",
+        "esac",
+    )
+    with pytest.raises(DeviceError, match="accept the prompt"):
+        Adb(adb).choose(AndroidTarget())
+    assert len(looks.read_text()) == 1
+
+
 def test_a_command_that_hangs_is_left(tmp_path: Path) -> None:
     adb = Adb(
         script(

@@ -98,6 +98,8 @@ def test_packages(package: str) -> None:
         ("java.util", "belongs to others"),
         ("android.app", "belongs to others"),
         ("dev.edgedeploy.harness", "belongs to others"),
+        ("dev.edgedeploy.harness.flowers", "belongs to others"),
+        ("com.example.R", "would hide the class R of an app in com.example"),
         ("org.tensorflow.lite", "belongs to others"),
         ("com.google.ai.edge.litert", "belongs to others"),
         ("com." + "x" * 300, "at most"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from edge_deploy_runner.bench.caveats import held_back_in, void_reasons, warnings_of
 from edge_deploy_runner.machine.telemetry import Look, Telemetry
@@ -33,6 +35,13 @@ def test_warnings_name_what_spoils_a_figure() -> None:
     for measurement, words in cases:
         assert any(words in text for text in warnings_of(measurement)), words
     assert any("75%" in text for text in warnings_of(quiet, integer=True))
+
+
+def test_nobody_is_told_to_change_a_phones_governor() -> None:
+    found = made_up(telemetry_after=Telemetry(governor="sched_pixel"))
+    phone = replace(found, device={**found.device, "android": "14"})
+    assert any("governor is" in text for text in warnings_of(found))
+    assert not any("governor is" in text for text in warnings_of(phone))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,11 @@ from edge_deploy_runner.errors import DeviceError
 NOTHING = DelegateEvidence()
 
 
+def test_what_is_unknown_is_said_once() -> None:
+    assert DelegateUse("auto", "unknown", None).words() == "unknown"
+    assert DelegateUse("auto", "GPU", None).words() == "GPU (share of operators unknown)"
+
+
 def replacing(taken: int, total: int, name: str) -> DelegateEvidence:
     """The log of an interpreter whose delegate took some nodes."""
     return parse_delegate_log(
@@ -28,6 +33,23 @@ def test_the_log_tells_what_the_harness_cannot() -> None:
     use = settle(unknown("auto"), replacing(63, 65, "TfLiteXNNPackDelegate"))
     assert (use.used, use.operator_share) == ("XNNPACK", 63 / 65)
     assert check(use, NOTHING, "m.tflite") == ()
+
+
+@pytest.mark.parametrize(("taken", "share"), [(48, 48 / 50), (5, 5 / 50)])
+def test_what_the_gpu_leaves_runs_on_xnnpack(taken: int, share: float) -> None:
+    """The delegate in use is the one that was asked for, and the share is its own."""
+    line = "Replacing {} out of {} node(s) with delegate ({}) node, yielding 1 partitions for the "
+    left = 50 - taken
+    log = parse_delegate_log(
+        (line + "whole graph.\n").format(taken, 50, "TfLiteGpuDelegateV2")
+        + (line + "whole graph.\n").format(left, left + 1, "TfLiteXNNPackDelegate")
+    )
+    assert [part.name for part in log.parts] == ["GPU", "XNNPACK"]
+    use = settle(unknown("gpu"), log)
+    assert (use.used, use.operator_share) == ("GPU", pytest.approx(share))
+    assert check(use, log, "m.tflite") == ()
+    with pytest.raises(DeviceError, match="NNAPI"):
+        check(settle(unknown("nnapi"), log), log, "m.tflite")
 
 
 def test_the_log_wins_over_the_harness() -> None:

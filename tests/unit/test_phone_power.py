@@ -124,7 +124,6 @@ NOT_MEASURABLE = {
     "on USB": (replace(AOSP, plugged="USB"), "plugged in (USB); use adb over Wi-Fi"),
     "on a charger": (replace(AOSP, plugged="AC", rails_share=0.7), "plugged in (AC)"),
     "charging": (replace(AOSP, status=2), "it says that it is charging"),
-    "full": (replace(AOSP, status=5), "it says that it is full"),
     "charging unseen": (replace(AOSP, rising=True), "rose from 60%"),
     "zeros": (Maker(current_per_a=0, charge_per_c=0), "charge counter is always 0"),
     "too coarse": (replace(SILENT_CURRENT, charge_step=10_000), "moves by 10000 uAh at a time"),
@@ -146,6 +145,11 @@ def test_what_cannot_be_measured_says_why(name: str) -> None:
         assert found.mj_per_inference is None
         assert words in found.reason
         assert "not measurable on this phone" in found.reason
+
+
+def test_a_full_battery_that_is_unplugged_is_measured() -> None:
+    assert measured(replace(AOSP, status=5)) == measured(AOSP)
+    assert measured(AOSP).mj_per_inference is not None
 
 
 def test_both_figures_are_shown_where_counters_disagree() -> None:

@@ -45,6 +45,17 @@ def test_a_battery_on_usb() -> None:
     assert (found.status, found.plugged, found.charging) == ("charging", ("USB",), True)
 
 
+def test_full_and_unplugged_is_not_charging() -> None:
+    text = said("battery_pixel")
+    assert "  status: 3\n" in text
+    found = parse_battery(text.replace("  status: 3\n", "  status: 5\n"))
+    assert found is not None
+    assert (found.status, found.plugged, found.charging) == ("full", (), False)
+    plugged = parse_battery(said("battery_android8").replace("  status: 2\n", "  status: 5\n"))
+    assert plugged is not None
+    assert (plugged.status, plugged.charging) == ("full", True)
+
+
 def test_the_first_of_two_lines_with_one_name_counts() -> None:
     found = parse_battery(said("battery_samsung"))
     assert found is not None

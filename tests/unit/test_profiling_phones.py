@@ -35,6 +35,7 @@ def measured(
         delegate=DelegateUse("auto", used, None), energy=Energy("unknown", reason="not asked for")
     )
     given = replace(given, device={**PHONE, **device})
+    monkeypatch.setattr(profiling, "find_phone", lambda *_: given.device)
     monkeypatch.setattr(profiling, "measure_on_android", lambda *_: Measured(given))
     return profiling.profile(path, device="android", operators=False)
 

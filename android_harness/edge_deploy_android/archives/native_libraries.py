@@ -119,9 +119,14 @@ def describe_library(archive: Archive, abi: str, entry: Entry) -> NativeLibrary:
 def _runtime(name: str, data: bytes) -> Runtime | None:
     for pattern, title in _RUNTIMES:
         if re.fullmatch(pattern, name):
-            versions = set(_VERSION.findall(data))
-            return Runtime(title, versions.pop().decode() if len(versions) == 1 else None)
+            return Runtime(title, version_in(data))
     return None
+
+
+def version_in(data: bytes | Path) -> str | None:
+    """The version in a library's bytes, such as `2.16.1`; None where it has none, or several."""
+    versions = set(_VERSION.findall(data.read_bytes() if isinstance(data, Path) else data))
+    return versions.pop().decode() if len(versions) == 1 else None
 
 
 def read_aar_library(path: str | os.PathLike[str], abi: str, name: str) -> bytes:

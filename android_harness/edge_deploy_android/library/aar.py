@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from edge_deploy_android.archives.aligned_zip import PAGE_BYTES, ZipEntry, zip_bytes
 
-from .content import LibraryContent, fill
+from .content import LibraryContent, fill, kotlin_text
 from .wrapper import classes_jar, wrapper_sources
 
 METADATA = "META-INF/com/android/build/gradle/aar-metadata.properties"
@@ -19,9 +19,9 @@ _ASIDE = "edge-deploy"
 _FIRST = ("AndroidManifest.xml", "classes.jar", "R.txt", "proguard.txt")
 
 
-def aar_files(content: LibraryContent) -> dict[str, bytes]:
-    """The files of an AAR by their path in it."""
-    words = content.words()
+def aar_files(content: LibraryContent, file_name: str) -> dict[str, bytes]:
+    """The files of an AAR by their path in it; its README calls it by its own name."""
+    words = {**content.words(), "FILE": file_name, "KOTLIN_FILE": kotlin_text(file_name)}
     sources = wrapper_sources(content.package, content.name)
     return {
         "AndroidManifest.xml": fill("AndroidManifest.xml", words).encode(),

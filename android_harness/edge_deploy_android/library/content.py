@@ -47,6 +47,11 @@ class LibraryContent:
         }
 
 
+def kotlin_text(text: str) -> str:
+    """Text as it stands between the quotes of a Kotlin string."""
+    return re.sub(r'([\\"$])', r"\\\1", text)
+
+
 def fill(template: str, words: Mapping[str, str]) -> str:
     """A template of this package with `@WORD@` replaced; raises `KeyError` for one left over."""
     text = (resources.files(__package__) / "templates" / template).read_text("utf-8")

@@ -34,6 +34,11 @@ def check_package(package: str) -> str:
         raise UsageError(
             f"the package name is {len(package)} characters long; use at most {_LONGEST}"
         )
+    if not all(segments):
+        raise UsageError(
+            f"{package!r} is no Java package: it has an empty part; use one like "
+            "com.example.flowers"
+        )
     for segment in segments:
         if not _SEGMENT.fullmatch(segment):
             raise UsageError(
@@ -51,7 +56,13 @@ def check_package(package: str) -> str:
             f"{package!r} has one part, and Android wants two or more; use one like "
             "com.example.flowers"
         )
-    if segments[0] in _TAKEN or package in _OURS or _RUNTIMES.fullmatch(package):
+    if segments[-1] == "R":
+        raise UsageError(
+            f"{package!r} would hide the class R of an app in {'.'.join(segments[:-1])}; use one "
+            "like com.example.flowers"
+        )
+    ours = any(f"{package}.".startswith(f"{taken}.") for taken in _OURS)
+    if segments[0] in _TAKEN or ours or _RUNTIMES.fullmatch(package):
         raise UsageError(
             f"{package!r} belongs to others; use a package of your own, like com.example.flowers"
         )

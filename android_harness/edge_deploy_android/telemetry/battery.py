@@ -51,10 +51,13 @@ class Battery:
 
     @property
     def charging(self) -> bool | None:
-        """Whether current may flow into the phone: a supply is connected, or it says so."""
+        """Whether current may flow into the phone: a supply is connected, or it says so.
+
+        "full" says nothing of it: phones go on saying so for a while when they are unplugged.
+        """
         if self.status is None and not self.plugged:
             return None
-        return bool(self.plugged) or self.status in ("charging", "full")
+        return bool(self.plugged) or self.status == "charging"
 
 
 def parse_battery(text: str) -> Battery | None:

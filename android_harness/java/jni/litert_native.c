@@ -8,8 +8,27 @@
 
 static void fail(JNIEnv *env, const char *class_name, const char *sentence) {
     jclass found = (*env)->FindClass(env, class_name);
-    if (found != NULL) {
-        (*env)->ThrowNew(env, found, sentence);
+    if (found == NULL) {
+        return;
+    }
+    /* ThrowNew wants Java's own kind of UTF-8; Android ends the process where it is not. */
+    char plain[PROBLEM_SIZE];
+    size_t length = 0;
+    for (; sentence[length] && length < sizeof plain - 1; length++) {
+        plain[length] = (unsigned char)sentence[length] < 0x80 ? sentence[length] : '?';
+    }
+    plain[length] = 0;
+    (*env)->ThrowNew(env, found, plain);
+}
+
+/* NULL where there is no memory: then Java throws that already. */
+static jbyte *bytes_of(JNIEnv *env, jbyteArray array) {
+    return (*env)->GetByteArrayElements(env, array, NULL);
+}
+
+static void give_back(JNIEnv *env, jbyteArray array, jbyte *bytes) {
+    if (bytes != NULL) {
+        (*env)->ReleaseByteArrayElements(env, array, bytes, JNI_ABORT);
     }
 }
 
@@ -33,9 +52,12 @@ void METHOD(load)(JNIEnv *env, jclass self, jbyteArray library) {
     (void)self;
     LiteRt api;
     char problem[PROBLEM_SIZE];
-    jbyte *path = (*env)->GetByteArrayElements(env, library, NULL);
+    jbyte *path = bytes_of(env, library);
+    if (path == NULL) {
+        return;
+    }
     bool done = litert_load((char *)path, &api, problem, sizeof problem);
-    (*env)->ReleaseByteArrayElements(env, library, path, JNI_ABORT);
+    give_back(env, library, path);
     if (!done) {
         fail(env, "java/lang/UnsatisfiedLinkError", problem);
     }
@@ -49,13 +71,17 @@ jlong METHOD(open)(JNIEnv *env, jclass self, jbyteArray library, jbyteArray mode
         fail(env, "java/lang/OutOfMemoryError", "no memory for a model");
         return 0;
     }
-    jbyte *library_path = (*env)->GetByteArrayElements(env, library, NULL);
-    jbyte *model_path = (*env)->GetByteArrayElements(env, model, NULL);
-    bool done = session_open(session, (char *)library_path, (char *)model_path, threads, xnnpack);
-    (*env)->ReleaseByteArrayElements(env, library, library_path, JNI_ABORT);
-    (*env)->ReleaseByteArrayElements(env, model, model_path, JNI_ABORT);
+    jbyte *library_path = bytes_of(env, library);
+    jbyte *model_path = library_path == NULL ? NULL : bytes_of(env, model);
+    bool read = model_path != NULL;
+    bool done = read && session_open(session, (char *)library_path, (char *)model_path, threads,
+                                     xnnpack);
+    give_back(env, library, library_path);
+    give_back(env, model, model_path);
     if (!done) {
-        fail_for(env, session);
+        if (read) {
+            fail_for(env, session);
+        }
         free(session);
         return 0;
     }

@@ -44,7 +44,11 @@ static bool add_options(Session *session, Handle options, const char *kind, cons
         return refuse(session, NO_MEMORY, "no memory for LiteRT's options", 0);
     }
     copy(given, text, length);
-    CHECK(CreateOpaqueOptions(kind, given, free, &opaque), "LiteRT takes no options");
+    int status = session->api.CreateOpaqueOptions(kind, given, free, &opaque);
+    if (status != LITERT_OK) {
+        free(given);
+        return refuse(session, BAD_MODEL, "LiteRT takes no options", status);
+    }
     CHECK(AddOpaqueOptions(options, opaque), "LiteRT takes no options");
     return true;
 }
@@ -53,7 +57,11 @@ static bool compile(Session *session, int threads, bool xnnpack, bool with_reaso
     Handle options = NULL;
     char text[OPTIONS_SIZE];
     CHECK(CreateOptions(&options), "LiteRT makes no options");
-    CHECK(SetOptionsHardwareAccelerators(options, LITERT_CPU), "LiteRT has no CPU");
+    int status = session->api.SetOptionsHardwareAccelerators(options, LITERT_CPU);
+    if (status != LITERT_OK) {
+        session->api.DestroyOptions(options);
+        return refuse(session, BAD_MODEL, "LiteRT has no CPU", status);
+    }
     /* Keys and words as in litert/c/options/litert_cpu_options.cc; without "kernel_mode" it is
      * XNNPACK, by a word that differs from version to version. */
     snprintf(text, sizeof text, "%snum_threads = %d\n",
@@ -63,7 +71,7 @@ static bool compile(Session *session, int threads, bool xnnpack, bool with_reaso
         done = add_options(session, options, "runtime_options_string", "error_reporter_mode = 1\n");
     }
     if (done) {
-        int status = session->api.CreateCompiledModel(session->environment, session->model, options,
+        status = session->api.CreateCompiledModel(session->environment, session->model, options,
                                                       &session->compiled);
         if (status != LITERT_OK) {
             session->compiled = NULL;

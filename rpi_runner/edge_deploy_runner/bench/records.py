@@ -44,6 +44,8 @@ class DelegateUse:
 
     def words(self) -> str:
         """`XNNPACK (98% of operators)`, for tables."""
+        if self.used == "unknown":
+            return self.used
         if self.operator_share is None:
             return f"{self.used} (share of operators unknown)"
         return f"{self.used} ({self.operator_share:.0%} of operators)"

@@ -129,6 +129,7 @@ def _data(root: Path) -> None:
         ("media/0", 0o770),
         ("media/0/Android", 0o770),
         ("media/0/Android/data", 0o770),
+        ("media/0/Android/media", 0o770),
         ("app", 0o771),
     ):
         folder = root / "data" / name

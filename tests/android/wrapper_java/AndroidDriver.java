@@ -2,6 +2,7 @@ package dev.edgedeploy.classifier;
 
 import android.graphics.Bitmap;
 import android.graphics.ColorSpace;
+import android.graphics.Rect;
 import android.media.Image;
 import java.io.ByteArrayInputStream;
 import java.io.File;
@@ -58,6 +59,37 @@ public final class AndroidDriver {
                 new Bitmap(clear, width, height, plain, true, false, null)));
         say("other space", () -> classifier.classify(
                 new Bitmap(argb, width, height, plain, false, true, other)));
+        say("other space, premultiplied", () -> classifier.classify(
+                new Bitmap(argb, width, height, plain, true, true, other)));
+        Bitmap callers = new Bitmap(argb, width, height, plain, false, false, other);
+        int alive = Bitmap.alive;
+        Answer first = classifier.classify(callers);
+        try (InputStream stream = new FileInputStream(args[1])) {
+            classifier.classify(stream);
+        }
+        boolean untouched = !callers.isRecycled() && callers.getColorSpace() == other;
+        System.out.println("bitmaps\t" + (Bitmap.alive - alive) + "\t" + untouched + "\t"
+                + Bitmap.copiedBytes);
+        say("again", () -> classifier.classify(callers));
+        Image cut = frame(35, 64, 48);
+        cut.setCropRect(new Rect(3, 5, 42, 40));
+        say("crop", () -> classifier.classify(cut, 90));
+        PixelSource part = AndroidImages.of(cut);
+        byte[] inside = new byte[3 * 39 * 35];
+        part.read(0, 0, part.width(), part.height(), inside);
+        byte[] expected = new byte[inside.length];
+        AndroidImages.of(frame(35, 64, 48)).read(3, 5, 39, 35, expected);
+        System.out.println("crop pixels\t" + part.width() + "\t" + part.height() + "\t"
+                + java.util.Arrays.equals(inside, expected));
+        Image outside = frame(35, 64, 48);
+        outside.setCropRect(new Rect(0, 0, 65, 48));
+        say("crop outside", () -> classifier.classify(outside, 0));
+        say("no memory", () -> classifier.classify(new InputStream() {
+            @Override
+            public int read() {
+                throw new OutOfMemoryError("Failed to allocate");
+            }
+        }));
         say("pixels", () -> classifier.classifyPixels(argb, width, height));
         say("frame", () -> classifier.classify(frame(35, 64, 48), 90));
         say("yuv", () -> classifier.classifyYuv(buffers(64, 48), new int[] {64, 64, 64},
@@ -94,7 +126,9 @@ public final class AndroidDriver {
     /** NV12: dark, with colours that lean to red. */
     private static ByteBuffer[] buffers(int width, int height) {
         byte[] luma = new byte[width * height];
-        java.util.Arrays.fill(luma, (byte) 90);
+        for (int i = 0; i < luma.length; i++) {
+            luma[i] = (byte) (80 + i % width / 8 + i / width / 4);
+        }
         byte[] pairs = new byte[width * height / 2];
         for (int i = 0; i < pairs.length; i++) {
             pairs[i] = (byte) (i % 2 == 0 ? 90 : 240);

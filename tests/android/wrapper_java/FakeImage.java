@@ -1,5 +1,6 @@
 package dev.edgedeploy.classifier;
 
+import android.graphics.Rect;
 import android.media.Image;
 import java.nio.ByteBuffer;
 
@@ -10,6 +11,7 @@ final class FakeImage extends Image {
     private final int height;
     private final ByteBuffer[] buffers;
     private boolean closed;
+    private Rect crop;
 
     FakeImage(int format, int width, int height, ByteBuffer[] buffers) {
         this.format = format;
@@ -34,6 +36,16 @@ final class FakeImage extends Image {
     @Override
     public int getHeight() {
         return height;
+    }
+
+    @Override
+    public void setCropRect(Rect wanted) {
+        crop = wanted;
+    }
+
+    @Override
+    public Rect getCropRect() {
+        return crop == null ? new Rect(0, 0, width, height) : crop;
     }
 
     @Override

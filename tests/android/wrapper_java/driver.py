@@ -48,11 +48,14 @@ class Driver(NamedTuple):
         assert len(lines) == len(commands), done.stderr[-3000:]
         return [Said(line[0] == "ok", line[1:]) for line in lines]
 
-    def java(self, main: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    def java(
+        self, main: str, *arguments: Any, options: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """Run a main class with the wrapper and the runtime."""
         return subprocess.run(
             [
                 *(toolchain.jdk().java, "-Xmx2g", f"-Djava.library.path={self.libraries}"),
+                *options,
                 *("-cp", os.pathsep.join(map(str, self.class_path)), main),
                 *map(str, arguments),
             ],

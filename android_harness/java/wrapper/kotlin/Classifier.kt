@@ -68,7 +68,10 @@ class Classifier private constructor(private val inner: JavaClassifier) : Closea
     /** A JPEG or PNG, turned as its EXIF says; the stream is read to its end and stays open. */
     fun classify(stream: InputStream): Classification = inner.classify(stream).toKotlin()
 
-    /** A camera frame of YUV_420_888, turned clockwise by 0, 90, 180 or 270 degrees. */
+    /**
+     * A camera frame of YUV_420_888, turned clockwise by 0, 90, 180 or 270 degrees; of CameraX:
+     * `proxy.use { classifier.classify(it.image!!, it.imageInfo.rotationDegrees) }`.
+     */
     fun classify(image: Image, rotation: Int = 0): Classification =
         inner.classify(image, rotation).toKotlin()
 

@@ -18,12 +18,14 @@ def run(apk, package, name, extras, *, raw):
     """Run one instrumentation; `am` waits for it, and the app lives on where `am` is killed."""
     data, external = f"/data/app/data-{package}", f"/sdcard/Android/data/{package}/files"
     os.makedirs(data, exist_ok=True)
+    media = f"/sdcard/Android/media/{package}"
     os.makedirs(external, exist_ok=True)
+    os.makedirs(media, exist_ok=True)
     arguments = [part for pair in extras.items() for part in pair]
     app = dalvik.start(
         [],
         [FRAMEWORK, *dalvik.jars(apk)],
-        ["dev.edgedeploy.fake.Instrument", name, data, external, *arguments],
+        ["dev.edgedeploy.fake.Instrument", name, data, external, media, *arguments],
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         start_new_session=True,

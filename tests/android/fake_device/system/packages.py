@@ -94,7 +94,8 @@ def uninstall(names):
         return 1
     shutil.rmtree(f"{PACKAGES}/{names[0]}-1")
     shutil.rmtree(f"{PACKAGES}/data-{names[0]}", ignore_errors=True)
-    shutil.rmtree(f"/sdcard/Android/data/{names[0]}", ignore_errors=True)
+    for kind in ("data", "media"):
+        shutil.rmtree(f"/sdcard/Android/{kind}/{names[0]}", ignore_errors=True)
     print("Success")
     return 0
 

@@ -6,10 +6,12 @@ import java.io.File;
 public class Context {
     private final File data;
     private final File external;
+    private final File media;
 
-    public Context(File data, File external) {
+    public Context(File data, File external, File media) {
         this.data = data;
         this.external = external;
+        this.media = media;
     }
 
     public File getCacheDir() {
@@ -26,6 +28,10 @@ public class Context {
 
     public File getExternalFilesDir(String type) {
         return made(type == null ? external : new File(external, type));
+    }
+
+    public File[] getExternalMediaDirs() {
+        return new File[] {made(media)};
     }
 
     public void startActivity(Intent intent) {

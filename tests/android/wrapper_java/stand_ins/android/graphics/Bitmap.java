@@ -16,9 +16,12 @@ public final class Bitmap {
     private final int height;
     private final Config config;
     private final boolean alpha;
-    private final boolean premultiplied;
-    private final ColorSpace space;
+    private boolean premultiplied;
+    private ColorSpace space;
     private boolean recycled;
+    /** Of all bitmaps that were made: those that are not recycled, and the bytes taken whole. */
+    public static int alive;
+    public static long copiedBytes;
 
     public Bitmap(
             int[] argb, int width, int height, Config config, boolean alpha,
@@ -30,6 +33,7 @@ public final class Bitmap {
         this.alpha = alpha;
         this.premultiplied = premultiplied;
         this.space = space;
+        alive++;
         if (premultiplied) {
             for (int i = 0; i < stored.length; i++) {
                 stored[i] = multiplied(stored[i]);
@@ -71,6 +75,7 @@ public final class Bitmap {
     }
 
     public void recycle() {
+        alive -= recycled ? 0 : 1;
         recycled = true;
     }
 
@@ -87,7 +92,17 @@ public final class Bitmap {
     }
 
     public Bitmap copy(Config wanted, boolean mutable) {
-        return new Bitmap(stored, width, height, wanted, alpha, false, space);
+        Bitmap copy = new Bitmap(stored, width, height, wanted, alpha, false, space);
+        copy.premultiplied = premultiplied;
+        return copy;
+    }
+
+    /** The pixels stay; from Android 10. */
+    public void setColorSpace(ColorSpace wanted) {
+        if (android.os.Build.VERSION.SDK_INT < 29) {
+            throw new NoSuchMethodError("setColorSpace");
+        }
+        space = wanted;
     }
 
     /** As Android: divided by their transparency, and turned into sRGB (here: red and blue swap). */
@@ -121,6 +136,7 @@ public final class Bitmap {
     /** As it lies in a phone's memory: red, green, blue, alpha. */
     public void copyPixelsToBuffer(Buffer buffer) {
         ByteBuffer bytes = (ByteBuffer) buffer;
+        copiedBytes += getByteCount();
         for (int argb : stored) {
             bytes.put((byte) (argb >> 16)).put((byte) (argb >> 8)).put((byte) argb);
             bytes.put((byte) (argb >>> 24));

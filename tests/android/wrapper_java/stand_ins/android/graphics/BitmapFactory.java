@@ -38,6 +38,7 @@ public final class BitmapFactory {
         return new Bitmap(
                 image.getRGB(0, 0, width, image.getHeight(), null, 0, width), width,
                 image.getHeight(), options.inPreferredConfig,
-                image.getColorModel().hasAlpha(), options.inPremultiplied, null);
+                image.getColorModel().hasAlpha(), options.inPremultiplied,
+                new ColorSpace(!Boolean.getBoolean("photo.wide")));
     }
 }

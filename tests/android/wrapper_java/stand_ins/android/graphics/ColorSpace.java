@@ -8,6 +8,13 @@ public final class ColorSpace {
         this.srgb = srgb;
     }
 
+    /** The spaces that the wrapper names. */
+    public enum Named { SRGB }
+
+    public static ColorSpace get(Named name) {
+        return new ColorSpace(true);
+    }
+
     public boolean isSrgb() {
         return srgb;
     }

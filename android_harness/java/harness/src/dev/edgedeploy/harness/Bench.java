@@ -30,14 +30,18 @@ final class Bench {
         try (Run run = start(request.threads.get(0))) {
             Progress.say("timing inferences", 0, 0);
             // About a second each: the machine is looked at after every block.
-            int parts = (int) Math.min(
-                MOST_PARTS, Math.max(1, Math.round(run.spec.minSeconds)));
+            int parts = parts(run.spec.minSeconds);
             for (int number = 0; number < parts; number++) {
                 run.part(parts, Math.min(1, number));
             }
             run.readMemory();
             return finished(run, new ArrayList<>());
         }
+    }
+
+    /** As Python rounds: halves to the even number. */
+    static int parts(double seconds) {
+        return (int) Math.min(MOST_PARTS, Math.max(1, Math.rint(seconds)));
     }
 
     /** Block by block in turn, so that a change of the machine meets all; the fastest p50 wins. */

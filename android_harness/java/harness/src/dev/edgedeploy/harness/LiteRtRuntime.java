@@ -75,10 +75,15 @@ final class LiteRtRuntime implements ModelRuntime {
             this.handle = handle;
             this.name = name;
             this.delegate = delegate;
-            inputs = types(false);
-            outputs = types(true);
-            inputMemory = memory(false, inputs);
-            outputMemory = memory(true, outputs);
+            try {
+                inputs = types(false);
+                outputs = types(true);
+                inputMemory = memory(false, inputs);
+                outputMemory = memory(true, outputs);
+            } catch (RuntimeException | Error error) {
+                close();
+                throw error;
+            }
         }
 
         private List<TensorInfo> types(boolean output) {

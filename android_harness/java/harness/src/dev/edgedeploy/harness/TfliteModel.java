@@ -22,20 +22,26 @@ final class TfliteModel implements LoadedModel {
     // Outputs are read where TFLite has them.
     private final Map<Integer, Object> nothing = new HashMap<>();
 
+    /** Closes the interpreter where it throws; the delegate remains the caller's then. */
     TfliteModel(Interpreter interpreter, String name, String asked, AutoCloseable delegate) {
         this.interpreter = interpreter;
         this.name = name;
         this.asked = asked;
         this.delegate = delegate;
-        memory = new ByteBuffer[interpreter.getInputTensorCount()];
-        for (int index = 0; index < memory.length; index++) {
-            Tensor tensor = interpreter.getInputTensor(index);
-            inputs.add(info(tensor));
-            memory[index] =
-                ByteBuffer.allocateDirect(tensor.numBytes()).order(ByteOrder.nativeOrder());
-        }
-        for (int index = 0; index < interpreter.getOutputTensorCount(); index++) {
-            outputs.add(info(interpreter.getOutputTensor(index)));
+        try {
+            memory = new ByteBuffer[interpreter.getInputTensorCount()];
+            for (int index = 0; index < memory.length; index++) {
+                Tensor tensor = interpreter.getInputTensor(index);
+                inputs.add(info(tensor));
+                memory[index] =
+                    ByteBuffer.allocateDirect(tensor.numBytes()).order(ByteOrder.nativeOrder());
+            }
+            for (int index = 0; index < interpreter.getOutputTensorCount(); index++) {
+                outputs.add(info(interpreter.getOutputTensor(index)));
+            }
+        } catch (RuntimeException | Error error) {
+            interpreter.close();
+            throw error;
         }
     }
 

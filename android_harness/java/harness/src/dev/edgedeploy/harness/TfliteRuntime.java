@@ -42,13 +42,17 @@ final class TfliteRuntime implements ModelRuntime {
             throws Refusal {
         Interpreter.Options options = new Interpreter.Options();
         options.setNumThreads(threads);
-        options.setUseXNNPACK(delegate.equals("auto") || delegate.equals("xnnpack"));
         AutoCloseable added = delegates.addTo(options, delegate);
+        if (added == null) {
+            // What GPU and NNAPI leave runs as the runtime does by default, like in an app.
+            options.setUseXNNPACK(!delegate.equals("none"));
+        }
+        LoadedModel loaded = null;
         try {
-            return new TfliteModel(
+            loaded = new TfliteModel(
                 new Interpreter(mapped(model, name), options), name, delegate, added);
+            return loaded;
         } catch (IllegalArgumentException | IllegalStateException error) {
-            TfliteDelegates.close(added);
             if (added != null) {
                 throw unusable(delegate, name, error);
             }
@@ -59,6 +63,10 @@ final class TfliteRuntime implements ModelRuntime {
             }
             throw Refusal.device("the TFLite library does not fit the TFLite classes ("
                 + RuntimeWords.oneLine(error) + "); name a library of the classes' own version");
+        } finally {
+            if (loaded == null) {
+                TfliteDelegates.close(added);
+            }
         }
     }
 

@@ -2,6 +2,7 @@ package dev.edgedeploy.classifier;
 
 import android.graphics.Bitmap;
 import android.graphics.BitmapFactory;
+import android.graphics.Rect;
 import android.media.Image;
 import java.nio.ByteBuffer;
 
@@ -41,7 +42,7 @@ final class AndroidImages implements PhotoDecoder {
                 throw new ClassifierException(
                         "the photo is damaged and cannot be decoded; give another");
             }
-            return new BitmapPixels(eightBits(bitmap));
+            return BitmapPixels.owning(bitmap);
         } catch (OutOfMemoryError error) {
             throw new ClassifierException(
                     "the photo of " + options.outWidth + " x " + options.outHeight
@@ -59,7 +60,7 @@ final class AndroidImages implements PhotoDecoder {
             throw new ClassifierException("the bitmap is recycled; classify it before");
         }
         try {
-            return new BitmapPixels(eightBits(bitmap));
+            return BitmapPixels.of(bitmap);
         } catch (OutOfMemoryError error) {
             throw new ClassifierException(
                     "the bitmap of " + bitmap.getWidth() + " x " + bitmap.getHeight()
@@ -68,8 +69,8 @@ final class AndroidImages implements PhotoDecoder {
         }
     }
 
-    /** The frame of a camera; {@code image} must stay open until it is classified. */
-    static YuvFrame of(Image image) {
+    /** The frame of a camera, cut as its crop rectangle says; {@code image} must stay open until it is classified. */
+    static PixelSource of(Image image) {
         if (image == null) {
             throw new ClassifierException("the camera image is null; give one that is open");
         }
@@ -82,7 +83,7 @@ final class AndroidImages implements PhotoDecoder {
         }
     }
 
-    private static YuvFrame frame(Image image) {
+    private static PixelSource frame(Image image) {
         if (image.getFormat() != YUV_420_888) {
             throw new ClassifierException(
                     "the camera image has the format " + image.getFormat()
@@ -97,21 +98,9 @@ final class AndroidImages implements PhotoDecoder {
             rowStrides[i] = planes[i].getRowStride();
             pixelStrides[i] = planes[i].getPixelStride();
         }
-        return new YuvFrame(
+        PixelSource whole = new YuvFrame(
                 buffers, rowStrides, pixelStrides, image.getWidth(), image.getHeight());
-    }
-
-    /** A bitmap whose pixels can be read: not in the GPU's memory, and 8 bits a channel. */
-    private static Bitmap eightBits(Bitmap bitmap) {
-        if (bitmap.getConfig() == Bitmap.Config.ARGB_8888) {
-            return bitmap;
-        }
-        Bitmap copy = bitmap.copy(Bitmap.Config.ARGB_8888, false);
-        if (copy == null) {
-            throw new ClassifierException(
-                    "the bitmap of " + bitmap.getConfig() + " cannot be copied; give one of "
-                            + "ARGB_8888");
-        }
-        return copy;
+        Rect part = image.getCropRect();
+        return Cropped.of(whole, part.left, part.top, part.right, part.bottom);
     }
 }

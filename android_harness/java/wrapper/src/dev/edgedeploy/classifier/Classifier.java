@@ -79,7 +79,8 @@ public final class Classifier implements Closeable {
     }
 
     /**
-     * A camera frame of YUV_420_888, BT.601 with full range.
+     * A camera frame of YUV_420_888, BT.601 with full range, cut as its own crop rectangle says
+     * (CameraX keeps another in {@code ImageProxy}; give it to the image with setCropRect).
      *
      * @param rotationDegrees how it must be turned clockwise to be upright: 0, 90, 180 or 270, as
      *     CameraX's {@code ImageInfo.getRotationDegrees()} says it. The image stays open.

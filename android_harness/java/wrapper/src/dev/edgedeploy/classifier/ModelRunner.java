@@ -55,9 +55,11 @@ final class ModelRunner implements Closeable {
             delegate = RuntimeDelegates.open(options.delegate());
             Interpreter.Options wanted = new Interpreter.Options();
             wanted.setNumThreads(options.threads());
-            wanted.setUseXNNPACK(options.delegate() == Delegate.XNNPACK);
             if (delegate != null) {
+                // What it leaves runs on the fast kernels, as the runtime does by default.
                 wanted.addDelegate(delegate);
+            } else {
+                wanted.setUseXNNPACK(options.delegate() == Delegate.XNNPACK);
             }
             interpreter = new Interpreter(model, wanted);
             interpreter.allocateTensors();

@@ -57,11 +57,14 @@ final class PhotoClassifier implements Closeable {
         return Upright.of(stored, turn ? ExifOrientation.of(file) : 1);
     }
 
-    /** An upright photo. */
+    /** An upright photo, which is closed. */
     Answer classify(PixelSource photo, long decodeNs) {
-        checkOpen();
         long start = System.nanoTime();
-        byte[] tensor = prepare(photo);
+        byte[] tensor;
+        try (PixelSource open = photo) {
+            checkOpen();
+            tensor = prepare(open);
+        }
         long prepared = System.nanoTime();
         float[] raw = scores(tensor);
         long done = System.nanoTime();

@@ -16,6 +16,16 @@ final class PhotoFile {
 
     /** All bytes of a stream, which stays open. */
     static byte[] read(InputStream stream) {
+        try {
+            return bytes(stream);
+        } catch (OutOfMemoryError error) {
+            throw new ClassifierException(
+                    "the photo's stream needs more memory than there is; give a smaller file",
+                    error);
+        }
+    }
+
+    private static byte[] bytes(InputStream stream) {
         if (stream == null) {
             throw new ClassifierException("the photo's stream is null; give a JPEG or PNG");
         }

@@ -1,7 +1,9 @@
 package dev.edgedeploy.classifier;
 
+import java.io.Closeable;
+
 /** Pixels of a photo, read a part at a time, so that no copy of a large photo is made. */
-interface PixelSource {
+interface PixelSource extends Closeable {
     int width();
 
     int height();
@@ -11,4 +13,8 @@ interface PixelSource {
      * Transparency is dropped: a transparent pixel gives the colour that it has.
      */
     void read(int left, int top, int width, int height, byte[] rgb);
+
+    /** Frees what the source itself holds, never what a caller gave; nothing is read afterwards. */
+    @Override
+    default void close() {}
 }

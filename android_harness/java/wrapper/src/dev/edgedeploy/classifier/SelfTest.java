@@ -107,7 +107,9 @@ public final class SelfTest {
         byte[] tensor;
         try {
             byte[] file = files.bytes("golden/" + photo.text("file"));
-            tensor = classifier.prepare(classifier.decode(file));
+            try (PixelSource pixels = classifier.decode(file)) {
+                tensor = classifier.prepare(pixels);
+            }
         } catch (ClassifierException error) {
             return new Check(title, "not decoded: " + error.getMessage(), "decoded", false);
         }

@@ -53,6 +53,11 @@ final class Upright implements PixelSource {
     }
 
     @Override
+    public void close() {
+        stored.close();
+    }
+
+    @Override
     public void read(int left, int top, int width, int height, byte[] rgb) {
         // The part in the stored photo: sides swapped where it is turned, counted from the far
         // edge where it is mirrored.

@@ -35,6 +35,8 @@ public final class Probe {
 
     private static Object value(JsonReader reader) throws Refusal {
         switch (reader.text("call")) {
+            case "parts":
+                return Bench.parts(Double.parseDouble(reader.text("text")));
             case "parse":
                 return JsonParser.parse(reader.text("text"));
             case "spec":

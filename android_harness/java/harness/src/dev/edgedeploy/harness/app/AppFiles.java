@@ -1,6 +1,7 @@
 package dev.edgedeploy.harness.app;
 
 import android.content.Context;
+import android.os.Build;
 import java.io.File;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
@@ -19,7 +20,7 @@ final class AppFiles {
 
     /** Empties the folders of what an earlier run left in them. */
     AppFiles(Context context) throws IOException {
-        File external = context.getExternalFilesDir(null);
+        File external = external(context);
         if (external == null) {
             throw new IOException("the phone's shared storage is not there, so that an app has "
                     + "nowhere to leave its answer; unlock the phone, or use --mode shell");
@@ -27,6 +28,18 @@ final class AppFiles {
         libraries = emptied(new File(context.getCodeCacheDir(), "libraries"));
         requests = emptied(new File(context.getCacheDir(), "requests"));
         shared = emptied(new File(external, "answers"));
+    }
+
+    /** From Android 11 the shell may not look into an app's Android/data on every phone. */
+    @SuppressWarnings("deprecation") // for photos and music there is another way, not for this
+    private static File external(Context context) {
+        if (Build.VERSION.SDK_INT >= 30) {
+            File[] media = context.getExternalMediaDirs();
+            if (media.length > 0 && media[0] != null) {
+                return media[0];
+            }
+        }
+        return context.getExternalFilesDir(null);
     }
 
     /** A file that adb can pull, of the same name as a path. */
