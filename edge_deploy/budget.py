@@ -144,6 +144,12 @@ def parse_budget(text: str, name: str = "the budget") -> Budget:
         raise BadInputError(
             f"{name} sets no limits; add a [limits] table with some of: {', '.join(METRICS)}"
         )
+    for key in ("allow", "device", "gross"):
+        if key in limits:
+            raise BadInputError(
+                f"{name}: {key} stands in [limits]; write it above the line [limits], since what "
+                "follows such a line belongs to its table"
+            )
     _check_keys(limits, METRICS, f"{name}, [limits]")
     return Budget(
         limits=tuple(_limit(key, value, name) for key, value in limits.items()),

@@ -17,6 +17,8 @@ from edge_deploy_runner.errors import BundleError, DeviceError
 from edge_deploy_runner.machine.telemetry import THERMAL_STATUS_MODERATE, thermal_status_word
 
 _ROOM_BYTES = 200_000_000
+# The runtime alone with its Java classes and our program.
+_LEAST_BYTES = 20_000_000
 _FOLDER = "/data/local/tmp"
 _BROUGHT = ("harness.jar", "tflite-runtime.jar", RUNTIME_AAR)
 
@@ -83,7 +85,12 @@ def check_pages(phone: AndroidDevice) -> Finding | None:
 
 
 def check_room(device: AdbDevice) -> Finding:
-    """Whether a model and a runtime fit."""
+    """Whether a model and a runtime fit, and may be written at all."""
+    if device.run(["test", "-w", _FOLDER]).returncode != 0:
+        return problem(
+            "storage", f"{_FOLDER} cannot be written by adb, and all that is measured goes there",
+            "restart the phone; if that does not help, look at it: adb shell ls -ld " + _FOLDER,
+        )  # fmt: skip
     done = device.run(["df", "-k", _FOLDER])
     lines = [line.split() for line in done.text.splitlines() if line.strip()]
     # Size, used, available: the first three whole numbers after the file system's name.
@@ -91,6 +98,12 @@ def check_room(device: AdbDevice) -> Finding:
     if done.returncode != 0 or len(numbers) < 3:
         return warning("storage", f"{_FOLDER} cannot be looked at", f"adb shell df {_FOLDER}")
     free = int(numbers[2]) * 1024
+    if free < _LEAST_BYTES:
+        return problem(
+            "storage", f"{free / 1e6:.0f} MB are free, and the runtime alone needs "
+            f"{_LEAST_BYTES / 1e6:.0f} MB: nothing can be measured",
+            "remove some apps or photos from the phone",
+        )  # fmt: skip
     if free < _ROOM_BYTES:
         return warning(
             "storage", f"{free / 1e6:.0f} MB are free; a model and its runtime need up to 200 MB",
@@ -106,7 +119,7 @@ def check_harness() -> Finding:
     except BundleError as error:
         what, _, mend = str(error).rpartition("; ")
         return problem("harness", what, mend)
-    return ok("harness", ", ".join(names))
+    return ok("harness", f"edge-deploy's program for phones and its runtime: {', '.join(names)}")
 
 
 def check_state(look: AndroidTelemetry) -> list[Finding]:

@@ -34,6 +34,7 @@ from edge_deploy_runner.tflite.model_file import ModelFile
 if TYPE_CHECKING:
     from edge_deploy_android.archives.archive_inspection import ArchiveInspection
 
+_NAME_ONE = "name a .tflite, .apk, .aab or .aar file"
 ANDROID_SUFFIXES = ("apk", "aab", "aar")
 _MODEL_SUFFIXES = ("tflite", "lite")
 _CHILD_SECONDS = 30.0
@@ -135,7 +136,14 @@ def inspect(path: str | os.PathLike[str]) -> Inspection | ArchiveInspection:
             raise BadInputError(f"{path} is an {kind.upper()} by its content; name it .{kind}")
         if kind:
             return inspect_archive(path)
-    return inspect_model(path)
+        if suffix == "zip":
+            raise BadInputError(f"{path} is a zip, but no APK, AAB or AAR; {_NAME_ONE}")
+    try:
+        return inspect_model(path)
+    except BadInputError as error:
+        # What runs models wants a .tflite file; this command describes archives as well.
+        said = str(error).replace(", not a .tflite file; name the file in it", f"; {_NAME_ONE}")
+        raise type(error)(said.replace("name a .tflite file", _NAME_ONE)) from None
 
 
 def _is_zip(path: str | os.PathLike[str]) -> bool:

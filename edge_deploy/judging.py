@@ -19,6 +19,7 @@ from edge_deploy_runner.machine.environment import architecture_of
 
 from .accuracy import Accuracy, check_accuracy
 from .budget import Budget, Limit
+from .budget_device import other_device
 from .energy import Battery, battery_use
 from .intervals import wilson_interval
 
@@ -186,16 +187,8 @@ def _judge_limit(
         return _check(limit, _ACCURACY[limit.metric](accuracy), budget)
     figures: list[Figure | Missing] = []
     for measurement in measurements:
-        ids = (measurement.device.get("id"), measurement.device.get("target"))
-        if budget.device is not None and budget.device not in ids:
-            figures.append(
-                Missing(
-                    f"the budget is for {budget.device} and this was measured on "
-                    f"{measurement.device.get('id')}"
-                )
-            )
-        else:
-            figures.append(_figure(limit.metric, measurement, budget))
+        other = other_device(budget.device, measurement.device) if budget.device else ""
+        figures.append(Missing(other) if other else _figure(limit.metric, measurement, budget))
     checks = [_check(limit, figure, budget) for figure in figures]
     return min(checks, key=lambda check: (STATUSES.index(check.status), -_badness(check)))
 

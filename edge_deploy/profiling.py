@@ -9,7 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_deploy_android.measuring import AndroidOptions, measure_on_android, refuse_operators
+from edge_deploy_android.measuring import (
+    AndroidOptions,
+    find_phone,
+    measure_on_android,
+    refuse_operators,
+)
 from edge_deploy_android.target import AndroidTarget
 from edge_deploy_android.target import parse_target as parse_android_target
 from edge_deploy_runner.bench.caveats import held_back_between
@@ -22,6 +27,7 @@ from edge_deploy_runner.machine.power_log import PowerLog
 from edge_deploy_runner.progress import Progress, silent
 from edge_deploy_runner.tflite.model_file import ModelFile
 
+from .budget_device import check_budget_device, other_device
 from .catalogue import DeviceProfile, all_profiles, device_profile, recognise
 from .energy import (
     Battery,
@@ -51,6 +57,7 @@ def profile(
     wheels: str | os.PathLike[str] | None = None,
     spec: RunSpec | None = None,
     android: AndroidOptions | None = None,
+    for_device: str | None = None,
     on_progress: Progress = silent,
 ) -> Measurement:
     """Measure a `.tflite` model on a device.
@@ -62,11 +69,14 @@ def profile(
     `meter` names a power meter on the device; a phone reads its own with `android.energy`.
     `device_profile` lends its power model to the energy
     figures; `power` states what the user measured. `rate_hz` and `battery` give a duty cycle its
-    hours. `wheels` is a folder with the runtime's wheels, for a device that has none and a
-    computer without network. Raises `BadInputError` for the model and `DeviceError` for the
-    device.
+    hours. `for_device` is the device that a budget names: another one is a `UsageError` before
+    anything is measured, where it can be known. `wheels` is a folder with the runtime's wheels, for
+    a device that has none and a computer without network. Raises `BadInputError` for the model and
+    `DeviceError` for the device.
     """
     target = check_device(device)
+    if for_device is not None:
+        check_budget_device(for_device, target)
     if isinstance(threads, int) and threads < 1:
         raise UsageError(f"threads is {threads}; use 1 or more, or sweep")
     if wheels is not None and not isinstance(target, SshTarget):
@@ -83,6 +93,11 @@ def profile(
     asked = replace(spec or RunSpec(), delegate=delegate)
     if isinstance(target, AndroidTarget):
         refuse_operators(parsed)
+        options = android or AndroidOptions()
+        found = find_phone(target, delegate, options, on_progress)
+        other = other_device(for_device or "", _device(found, _recognised(found), target))
+        if for_device is not None and other:
+            raise UsageError(other)
     else:
         asked.check_for_cpu()
     cuts, note = cut_operators(parsed, on_progress) if operators else ((), "")
@@ -99,7 +114,6 @@ def profile(
     if target is None:
         measured = measure(request, cuts, on_progress)
     elif isinstance(target, AndroidTarget):
-        options = android or AndroidOptions()
         measured = measure_on_android(target, request, cuts, options, on_progress)
     else:
         measured = _measure_over_ssh(target, request, parsed.sha256, cuts, wheels, on_progress)
@@ -129,6 +143,10 @@ def check_device(device: str) -> SshTarget | AndroidTarget | None:
         return parse_target(device)
     if device.partition(":")[0] == "android":
         return parse_android_target(device)
+    if device.lower() in ("android", "adb", "phone"):
+        raise UsageError(
+            f"unknown device {device!r}; did you mean android? A phone is android or android:SERIAL"
+        )
     found = device_profile_of(device)
     # Of the catalogue's devices, the phones alone have a battery of their own.
     way = "ssh (--device ssh://USER@HOST)" if found.battery() is None else "adb (--device android)"

@@ -254,6 +254,9 @@ class AdbDevice:
             )
         if match := _remote_refusal(said):
             raise DeviceError(f"{name} cannot be written on {self.serial}: {match}")
+        # How much was pushed is no reason, and paths here and there are temporary ones.
+        lines = [line for line in lines_of(said) if not re.search(r"files? pushed", line)]
+        said = "\n".join(lines).replace(str(path.absolute()), name).replace(f" to '{remote}'", "")
         raise DeviceError(explain_failure(said, self.serial, what))
 
     def pull(self, remote: str, path: Path, what: str = "fetching the result") -> None:

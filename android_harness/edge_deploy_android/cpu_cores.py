@@ -40,8 +40,8 @@ def check_words(text: str) -> None:
 def choose(text: str, device: AndroidDevice) -> CoreChoice:
     """The cores that the words mean on this phone.
 
-    "little" is the slowest cluster, "big" all the others. Raises
-    `DeviceError` where the phone has no such cores or does not say, `UsageError` for other words.
+    "little" is the slowest cluster, "big" all the others. Raises `DeviceError` where the phone does
+    not say which cores these are, `UsageError` for cores that it has not and for other words.
     """
     check_words(text)
     if text == "all":

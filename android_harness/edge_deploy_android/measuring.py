@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ from edge_deploy_runner.bench.measuring import (
 )
 from edge_deploy_runner.bench.operators import OperatorModel
 from edge_deploy_runner.bench.records import Energy, Measurement
-from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
+from edge_deploy_runner.errors import BadInputError, DeviceError, EdgeDeployError, UsageError
 from edge_deploy_runner.machine.telemetry import Telemetry
 from edge_deploy_runner.progress import Progress, silent
 from edge_deploy_runner.tflite.model_file import ModelFile
@@ -125,7 +126,10 @@ def measure_on_android(
                 made, model.name, request.spec, job.threads(), input_ranges(model), runtime.kind,
                 paths, harness.ends_with_stdin,
             )  # fmt: skip
-            measured = _measured(job, harness, work, runtime)
+            try:
+                measured = _measured(job, harness, work, runtime)
+            except EdgeDeployError as error:
+                raise _in_the_users_words(error, request.spec.delegate, runtime) from error
             result = _with_energy(job, harness, work, leaving, measured)
     return _with_warnings(result, leaving.trouble)
 
@@ -163,6 +167,24 @@ def refuse_operators(model: ModelFile) -> None:
         f"{model.name} needs {kind} operators, which the TFLite runtime on a phone does not have "
         f"({names}); convert it without them (`edge-deploy inspect` lists all)"
     )
+
+
+def _in_the_users_words(
+    error: EdgeDeployError, delegate: str, runtime: RuntimeFiles
+) -> EdgeDeployError:
+    """An error of the harness with the names of the user's files, and of what a runtime lacks."""
+    text = str(error)
+    # The words of a missing native method are its signature alone.
+    if delegate == "nnapi" and re.search("UnsatisfiedLinkError|NnApiDelegateImpl", text):
+        return DeviceError(
+            f"{runtime.library.source}: this runtime has no NNAPI; measure with another --delegate"
+        )
+    for library in filter(None, (runtime.library, runtime.gpu)):
+        named = library.file.name
+        if library.source != named:
+            named = f"{named} (of {library.source})"
+        text = named.join(re.split(rf"[^\s\"']*{library.file.sha256}\.so", text))
+    return type(error)(text)
 
 
 @dataclass(frozen=True)
@@ -244,6 +266,7 @@ def _measured(job: _Job, harness: Harness, work: HarnessJob, runtime: RuntimeFil
     warnings += runtime_caveats(job.model, runtime)
     job, cut = _with_cores(job, output.cores)
     warnings += cut
+    warnings += _too_many_threads(job)
     result = _completed(job, result, runtime, (before, after))
     result = replace(result, delegate=use)
     result = _with_memory(result, harness, work, job.on_progress)
@@ -261,6 +284,19 @@ def _with_cores(job: _Job, used: tuple[int, ...] | None) -> tuple[_Job, tuple[st
         f"--cpus {job.cores.asked} asks for cores {cpu_cores.ranges(job.cores.cores)}, and the "
         f"phone let the run have {cpu_cores.ranges(used)} alone: the others are switched off or "
         "kept from adb's programs",
+    )
+
+
+def _too_many_threads(job: _Job) -> tuple[str, ...]:
+    """A warning for threads that have to share cores."""
+    available = len(job.cores.cores) if job.cores else job.phone.cores
+    asked = job.request.threads
+    if asked == "sweep" or int(asked) <= available:
+        return ()
+    cores = "1 core" if available == 1 else f"{available} cores"
+    return (
+        f"{asked} threads share {cores}, which is slower than a thread for each core; use "
+        f"--threads {available} or fewer",
     )
 
 
@@ -314,6 +350,22 @@ def _with_memory(
     return replace(result, baseline_memory_bytes=baseline, peak_memory_bytes=peak)
 
 
+def _with_time_left(plan: Sequence[WindowPlan], on_progress: Progress) -> Progress:
+    """Tell of each window which it is of how many, and how long the rest takes."""
+
+    def report(stage: str, done: int, total: int) -> None:
+        if not stage.endswith(" window") or done >= len(plan):
+            return on_progress(stage, done, total)
+        kinds = [window.kind for window in plan]
+        kind = kinds[done]
+        left_s = sum(window.seconds for window in plan[done:])
+        left = f"{left_s / 60:.0f} minutes" if left_s >= 90 else f"{left_s:.0f} s"
+        number = kinds[: done + 1].count(kind)
+        return on_progress(f"{kind} window {number} of {kinds.count(kind)}, {left} left", 0, 0)
+
+    return report
+
+
 def _with_energy(
     job: _Job, harness: Harness, work: HarnessJob, leaving: Leaving, result: Measurement
 ) -> Measured:
@@ -332,7 +384,8 @@ def _with_energy(
             "windows", harness.output_path(), windows=[window.to_json() for window in plan]
         )
         seconds = sum(window.seconds for window in plan)
-        return parse_windows(harness.ask(request, seconds, job.on_progress).document, plan)
+        report = _with_time_left(plan, job.on_progress)
+        return parse_windows(harness.ask(request, seconds, report).document, plan)
 
     try:
         log = measure_power(

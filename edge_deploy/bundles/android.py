@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from edge_deploy.bundle_files.installer.bundle_reading import FORMAT, FORMAT_VER
 
 from .android_assets import check_graph, complete, make_assets
 from .bundle_record import Bundle
-from .folder_output import check_free_folder, write_folder
+from .folder_output import check_free_folder, is_folder, names_folder, write_folder
 from .packed_model import check_same_answers, merged_contract, open_source, with_contract
 from .targets import LibraryTarget
 from .verdicts import GateError, architecture_doubts, limit_of, read_verdict
@@ -33,13 +34,14 @@ _ARCHITECTURES = ("aarch64", "armv7l", "armv8l")
 _NO_PHONES = ("local", "ssh://", "raspberry-pi")
 # From here on Google Play delivers a model better beside the app than in it.
 _LARGE_BYTES = 100_000_000
+_PROJECT = re.compile(r"\w([\w.-]*[\w-])?")
 _MULTIPLYING = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
 def bundle_for_android(
     model: str | os.PathLike[str],
     target: LibraryTarget,
-    output: Path,
+    output: str | os.PathLike[str],
     *,
     name: str | None,
     package: str | None,
@@ -54,7 +56,7 @@ def bundle_for_android(
     """Build a library for an app; parameters and errors as `bundling.bundle` has."""
     source = open_source(model, name)
     package = check_package(package) if package is not None else default_package(source.name)
-    output = _output_path(output, target, source.name, force)
+    path = _output_path(output, target, source.name, force)
     summary = read_verdict(verdict, source.file) if verdict is not None else None
     largest = limit_of(budget, "size")
     if largest is not None and len(source.file.data) > largest:
@@ -72,10 +74,10 @@ def bundle_for_android(
 
     on_progress("packing", 0, 0)
     content = LibraryContent(source.name, package, assets.files)
-    is_aar, is_zip = target.name == "android-aar", output.suffix == ".zip"
-    folder = output.stem if is_zip else output.name
-    files = aar_files(content) if is_aar else module_files(content, folder)
-    model_path = next(path for path in files if path.endswith(f"/{source.name}.tflite"))
+    is_aar, is_zip = target.name == "android-aar", path.suffix == ".zip"
+    folder = path.stem if is_zip else path.name
+    files = aar_files(content, path.name) if is_aar else module_files(content, folder)
+    model_path = next(name for name in files if name.endswith(f"/{source.name}.tflite"))
     warnings = (*assets.warnings, *_slowness(stored), *_size(stored), *_doubts(summary))
     manifest = {
         "format": FORMAT,
@@ -102,38 +104,56 @@ def bundle_for_android(
         "verdict": summary,
         "limits": {"size_bytes": largest},
         "files": {
-            path: {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
-            for path, data in sorted(files.items())
+            name: {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+            for name, data in sorted(files.items())
         },
     }
     text = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
     whole = {**files, MANIFEST: text}
     unpacked_bytes = sum(len(data) for data in whole.values())
     if not is_aar and not is_zip:
-        write_folder(output, whole, force, MANIFEST)
+        write_folder(path, whole, force, MANIFEST)
         sha256, size_bytes = hashlib.sha256(text).hexdigest(), unpacked_bytes
     else:
         data = pack_aar(whole) if is_aar else pack_module(folder, whole)
-        write_bytes(output, data, force)
+        write_bytes(path, data, force)
         sha256, size_bytes = hashlib.sha256(data).hexdigest(), len(data)
-    return Bundle(output, sha256, size_bytes, unpacked_bytes, manifest, warnings)
+    return Bundle(path, sha256, size_bytes, unpacked_bytes, manifest, warnings)
 
 
-def _output_path(output: Path, target: LibraryTarget, name: str, force: bool) -> Path:
+def _output_path(
+    output: str | os.PathLike[str], target: LibraryTarget, name: str, force: bool
+) -> Path:
+    path = Path(output)
     if target.name == "android-aar":
-        if output.is_dir():
-            output = output / f"{name}.aar"
-        if output.suffix != ".aar":
+        if names_folder(output):
+            path = path / f"{name}.aar"
+        if path.suffix != ".aar":
             raise OutputError(
-                f"an AAR is a file that ends so; write it to {output}.aar, or name a folder that "
-                "is there"
+                f"an AAR's name must end in .aar; write it to {path}.aar, or into a folder, which "
+                "ends in a slash where it is not there yet"
             )
-        return check_free(output, force)
-    if output.suffix == ".zip" and not output.is_dir():
-        return check_free(output, force)
-    if output.is_dir() and not (output / MANIFEST).is_file():
-        output = output / f"{name}-{target.name}"
-    return check_free_folder(output, force, MANIFEST)
+        return check_free(path, force)
+    if path.suffix == ".aar" and not is_folder(path):
+        raise OutputError(
+            f"{path} would be a module with an AAR's name; an AAR is --target android-aar"
+        )
+    is_zip = path.suffix == ".zip" and not is_folder(path)
+    if is_folder(path) and not (path / MANIFEST).is_file():
+        path = path / f"{name}-{target.name}"
+    if path.name in ("", ".."):  # a module that one stands in
+        path = path.resolve()
+    _check_project(path.stem if is_zip else path.name)
+    return check_free(path, force) if is_zip else check_free_folder(path, force, MANIFEST)
+
+
+def _check_project(folder: str) -> None:
+    """Raise `OutputError` for a folder that cannot stand in Gradle's `include(":...")`."""
+    if not _PROJECT.fullmatch(folder):
+        raise OutputError(
+            f"a module in a folder {folder!r} cannot be named in Gradle's include(); use letters, "
+            "digits, dot, dash and underscore, such as my-module"
+        )
 
 
 def _doubts(verdict: dict[str, Any] | None) -> list[str]:

@@ -84,19 +84,16 @@ def check_graph(model: ModelFile) -> None:
 
 def complete(contract: Contract, name: str) -> tuple[Preprocessing, tuple[str, ...]]:
     """Both parts of a contract; raises `BadInputError` with the options for what is missing."""
-    lacks, options = [], []
-    if contract.preprocessing is None:
-        lacks.append("how photos become its input")
-        options.append("--preprocess PRESET|FILE")
-    if not contract.labels:
-        lacks.append("what its classes are called")
-        options.append("--labels FILE")
-    if contract.preprocessing is None or lacks:
-        raise BadInputError(
-            f"{name} does not say {' and '.join(lacks)}, which an app must know; "
-            f"name it with {' and '.join(options)}"
-        )
-    return contract.preprocessing, contract.labels
+    photos, classes = "--preprocess PRESET|FILE", "--labels FILE"
+    if contract.preprocessing is None and not contract.labels:
+        lacks, give = "neither preprocessing nor labels", f"both, with {photos} and {classes}"
+    elif contract.preprocessing is None:
+        lacks, give = "no preprocessing", f"it with {photos}"
+    elif not contract.labels:
+        lacks, give = "no labels", f"them with {classes}"
+    else:
+        return contract.preprocessing, contract.labels
+    raise BadInputError(f"{name} carries {lacks}, which an app must know; give {give}")
 
 
 def _contract_record(

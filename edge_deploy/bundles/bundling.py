@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from edge_deploy_runner.contract import Preprocessing
 from edge_deploy_runner.errors import UsageError
@@ -42,7 +41,8 @@ def bundle(
     """Build a bundle of a model for a target, such as "rpi-bookworm" or "android-aar".
 
     `output` is what is written, or a folder that gets it: NAME-TARGET.tar.gz for a Pi, NAME.aar,
-    or a folder NAME-android-module (a zip where `output` ends in .zip). `name` is by default the
+    or a folder NAME-android-module (a zip where `output` ends in .zip). With `force`, what is
+    there is replaced, but for a module that holds somebody's changes. `name` is by default the
     model's. `verdict` is a file that `judge` wrote, or `profile` with a budget, about this very
     model. `preprocessing` and `labels` are put into a model that carries none, or with `override`
     others. Two builds from the same files are the same, byte for byte.
@@ -64,12 +64,12 @@ def bundle(
         budget = read_budget(budget)
     if isinstance(target, LibraryTarget):
         return bundle_for_android(
-            model, target, Path(output), name=name, package=package, verdict=verdict,
+            model, target, output, name=name, package=package, verdict=verdict,
             budget=budget, preprocessing=preprocessing, labels=labels, override=override,
             force=force, on_progress=on_progress,
         )  # fmt: skip
     return bundle_for_pi(
-        model, target, Path(output), name=name, verdict=verdict, budget=budget,
+        model, target, output, name=name, verdict=verdict, budget=budget,
         preprocessing=preprocessing, labels=labels, override=override,
         options=DeviceOptions(service, wheels, site), force=force, on_progress=on_progress,
     )  # fmt: skip

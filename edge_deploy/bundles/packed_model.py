@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 from edge_deploy_runner.contract import Contract, Preprocessing, read_contract
-from edge_deploy_runner.errors import BadInputError, BundleError, EdgeDeployError
+from edge_deploy_runner.errors import BadInputError, BundleError, EdgeDeployError, UsageError
 from edge_deploy_runner.interpreter import LoadedModel
 from edge_deploy_runner.photo_model import check_card
 from edge_deploy_runner.tflite.model_file import ModelFile
 
 from edge_deploy.bundle_files.installer.bundle_reading import NAME_PATTERN
 
-_LONGEST_NAME = 64
+_NAMES = "letters, digits, dot, dash and underscore, at most 64"
 # Below this scale of its input, the reference kernels' softmax ends the process.
 _LEAST_SOFTMAX_SCALE = 2.0**-26
 
@@ -32,13 +32,18 @@ class SourceModel:
 
 
 def open_source(model: str | os.PathLike[str], name: str | None) -> SourceModel:
-    """Read a model for a bundle; raises `BadInputError`, also for a name that cannot be one."""
+    """Read a model for a bundle, named after its file unless a name is given.
+
+    Raises `BadInputError`, also for a file that no name can be made of, and `UsageError` for a
+    name that cannot be one.
+    """
+    if name is not None:
+        _check_name(name)
     path = Path(model)
     file = ModelFile.open(path)
     check_card(file, path)
     _check_softmax(file)
-    by_default = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.")[:48]
-    return SourceModel(file, _check_name(name or by_default), _recipe(path))
+    return SourceModel(file, name or _name_of(path), _recipe(path))
 
 
 def _check_softmax(file: ModelFile) -> None:
@@ -54,11 +59,19 @@ def _check_softmax(file: ModelFile) -> None:
                 )
 
 
-def _check_name(name: str) -> str:
+def _check_name(name: str) -> None:
+    if not NAME_PATTERN.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a bundle's name; with --name give {_NAMES}, the first of them "
+            "a letter or a digit"
+        )
+
+
+def _name_of(model: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", model.stem).lstrip("-._")[:48].rstrip("-.")
     if not NAME_PATTERN.fullmatch(name):
         raise BadInputError(
-            f"{name!r} cannot be a bundle's name; give one of letters, digits, dot, dash and "
-            f"underscore, at most {_LONGEST_NAME}, with --name"
+            f"no bundle can be named after {model.name!r}; with --name give {_NAMES}"
         )
     return name
 

@@ -28,6 +28,7 @@ from edge_deploy.bundle_files.installer.bundle_reading import (
 )
 
 from .bundle_record import Bundle
+from .folder_output import names_folder
 from .golden_outputs import make_golden, quantizes_while_running
 from .packed_model import check_same_answers, merged_contract, open_source, with_contract
 from .reproducible_tar import Entry, write_tar_gz
@@ -49,7 +50,7 @@ class DeviceOptions:
 def bundle_for_pi(
     model: str | os.PathLike[str],
     target: BundleTarget,
-    output: Path,
+    output: str | os.PathLike[str],
     *,
     name: str | None,
     verdict: str | os.PathLike[str] | None,
@@ -70,7 +71,7 @@ def bundle_for_pi(
             "only runtime for 32-bit systems, answers wrongly for such models; convert it with "
             "-r int8"
         )
-    output = _output_path(output, f"{name}-{target.name}.tar.gz", force)
+    path = _output_path(output, f"{name}-{target.name}.tar.gz", force)
     summary = read_verdict(verdict, file) if verdict is not None else None
     memory = limit_of(budget, "peak_memory")
     contract = merged_contract(file, preprocessing, labels, override)
@@ -143,9 +144,9 @@ def bundle_for_pi(
         },
     }
     data = _pack(f"{name}-{target.name}", manifest, entries)
-    write_bytes(output, data, force)
+    write_bytes(path, data, force)
     return Bundle(
-        output,
+        path,
         hashlib.sha256(data).hexdigest(),
         len(data),
         sum(len(entry.data) for entry in entries),
@@ -167,12 +168,11 @@ def _pack(top: str, manifest: dict[str, Any], entries: list[Entry]) -> bytes:
     return stream.getvalue()
 
 
-def _output_path(output: Path, file_name: str, force: bool) -> Path:
-    if output.is_dir():
-        output = output / file_name
-    if not output.name.endswith(".tar.gz"):
-        raise OutputError(f"a bundle is a .tar.gz; write it to {output}.tar.gz, or name a folder")
-    return check_free(output, force)
+def _output_path(output: str | os.PathLike[str], file_name: str, force: bool) -> Path:
+    path = Path(output) / file_name if names_folder(output) else Path(output)
+    if not path.name.endswith(".tar.gz"):
+        raise OutputError(f"a bundle is a .tar.gz; write it to {path}.tar.gz, or name a folder")
+    return check_free(path, force)
 
 
 def _installer() -> list[Entry]:

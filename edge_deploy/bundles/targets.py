@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -72,11 +73,20 @@ def pi_target_names() -> tuple[str, ...]:
 def find_target(name: str) -> Target:
     """A target by its name; raises `UsageError` with the list of them."""
     if name not in target_names():
+        near = _nearest(name.lower())
+        use = f"did you mean {near}? Use" if near else "use"
         raise UsageError(
-            f"there is no bundle target {name!r}; use one of {', '.join(target_names())}"
+            f"there is no bundle target {name!r}; {use} one of {', '.join(target_names())}"
         )
     libraries = (target for target in LIBRARY_TARGETS if target.name == name)
     return next(libraries, None) or read_target(name)
+
+
+def _nearest(text: str) -> str | None:
+    """The first target that holds the text, or is written much like it."""
+    names = target_names()
+    holding = [name for name in names if text and text in name]
+    return next(iter(holding or difflib.get_close_matches(text, names, 1, 0.6)), None)
 
 
 def read_target(name: str) -> BundleTarget:

@@ -25,7 +25,12 @@ def read_verdict(path: str | os.PathLike[str], file: ModelFile) -> dict[str, Any
     try:
         record = json.loads(Path(path).read_text("utf-8"))
         if record["format"] == MEASUREMENT_FORMAT:  # `profile --budget -o` keeps it in there
-            record = record["verdict"]
+            record = record.get("verdict")
+            if record is None:
+                raise BadInputError(
+                    f"{path} is a measurement without a verdict; give --budget to profile, or "
+                    "judge it"
+                )
         if record["format"] != "edge-deploy verdict":
             raise ValueError(f"its format is {record['format']!r}")
         status, checks = record["status"], record["checks"]
@@ -36,9 +41,10 @@ def read_verdict(path: str | os.PathLike[str], file: ModelFile) -> dict[str, Any
         raise BadInputError(
             f"the verdict {path} cannot be read: {error.strerror or error}"
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise BadInputError(
-            f"{path} is no verdict ({error}); write one with `edge-deploy judge "
+            f"{path} is no verdict ({reason}); write one with `edge-deploy judge "
             "--json`, or with `edge-deploy profile --budget FILE -o FILE`"
         ) from error
     if described != file.sha256:

@@ -5,11 +5,16 @@ Commands are loaded when they are called: `edge-deploy --help` imports nothing b
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from importlib import import_module
-from typing import TextIO
+from types import FrameType
+from typing import Any, TextIO
 
 import click
 
@@ -22,7 +27,7 @@ COMMANDS = {
     "judge": ("judge", "Hold measurements against a budget"),
     "diff": ("diff", "Say whether a model or measurement got worse"),
     "run": ("run", "Classify photos, offline"),
-    "bundle": ("bundle", "Pack a model for a Raspberry Pi, with all that it needs offline"),
+    "bundle": ("bundle", "Pack a model for an Android app or a Raspberry Pi"),
     "install": ("install", "Put a bundle on a device, test it there and switch to it"),
     "doctor": ("doctor", "Say what this computer and a device lack, and how to mend it"),
     "devices": ("devices", "List the known devices and their power models"),
@@ -30,8 +35,46 @@ COMMANDS = {
 }
 
 
+# As a program that SIGPIPE ends: 0 would read as a gate that passed, 1 as one that did not.
+_READER_GONE = 141
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM or SIGHUP; whatever cleans up after Ctrl-C does so after these."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def _ends() -> Iterator[None]:
+    """The exit codes of ends that click would give codes of its own."""
+    try:
+        yield
+    except BrokenPipeError:
+        # `| head`: leave without a second traceback at exit.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(_READER_GONE) from None
+    except Stopped as stop:
+        with contextlib.suppress(OSError):  # after SIGHUP the terminal is gone
+            click.echo("stopped; nothing was left half-written", err=True)
+        raise click.exceptions.Exit(stop.exit_code) from None
+
+
 class LazyGroup(click.Group):
     """Lists its commands without importing them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does, but for its exit codes where the reader went away or we are stopped."""
+        with _ends():
+            return super().invoke(ctx)
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """The same for what is printed while options are read: the help and the version."""
+        with _ends():
+            return super().make_context(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of a model's way through the tool."""
@@ -78,13 +121,16 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def cli() -> None:
     """Take a trained model to a phone or a Raspberry Pi, and prove that it fits.
 
-    Exit codes: 0 done or gate passed, 1 a gate did not pass, 2 usage, 3 bad input, 4 conversion
-    or proof failed, 5 device, 6 bundle, 7 output cannot be written, 70 our bug, 130 interrupted.
+    Exit codes: 0 done or gate passed, 1 a gate did not pass, or something was found, 2 usage,
+    3 bad input, 4 conversion or proof failed, 5 device, 6 bundle, 7 output cannot be written,
+    70 our bug, 129, 130 and 143 stopped by SIGHUP, Ctrl-C and SIGTERM, 141 the reader of the
+    output went away.
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code; the one place that catches errors."""
+    _stop_like_ctrl_c()
     sys.exit(run(arguments))
 
 
@@ -109,10 +155,6 @@ def run(arguments: list[str] | None = None) -> int:
         # A file's name may hold line breaks; the sentence stays one line.
         click.echo(f"Error: {' '.join(str(error).splitlines())}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader went away (`| head`): leave without a second traceback at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             click.echo("Error: the output cannot be written: the disk is full", err=True)
@@ -123,6 +165,31 @@ def run(arguments: list[str] | None = None) -> int:
         traceback.print_exc()
         click.echo("This is a bug in edge-deploy; please report it with the lines above.", err=True)
         return 70
+
+
+def _stop_like_ctrl_c() -> None:
+    """Have SIGTERM and SIGHUP unwind as Ctrl-C does, so that temporary folders go."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    ours = os.getpid()
+    numbers = [
+        number
+        for name in ("SIGTERM", "SIGHUP")
+        if (number := getattr(signal, name, None)) is not None
+        and signal.getsignal(number) == signal.SIG_DFL  # nohup has it ignored
+    ]
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if os.getpid() != ours:  # a forked child has nothing of ours to clean up
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        for repeated in numbers:  # a closed terminal sends both, and the first cleans up
+            signal.signal(repeated, signal.SIG_IGN)
+        raise Stopped(number)
+
+    for number in numbers:
+        signal.signal(number, stop)
 
 
 def _nowhere() -> TextIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -12,10 +13,17 @@ if TYPE_CHECKING:
     from edge_deploy.bundles.bundle_record import Bundle
 
 
+def _targets_beginning_with(_: click.Context, __: click.Parameter, text: str) -> list[str]:
+    from edge_deploy.bundles.targets import target_names
+
+    return [name for name in target_names() if name.startswith(text)]
+
+
 @click.command("bundle")
 @click.argument("model", type=PATH, metavar="MODEL")
 @click.option(
     "--target",
+    shell_complete=_targets_beginning_with,
     metavar="android-aar|android-module|rpi-bookworm|rpi-trixie|rpi-bookworm-armv7",
     help="A library for an Android app, as an AAR or as a Gradle module's source; or the "
     "Raspberry Pi OS of a device, of which armv7 is the 32-bit edition. Required.",
@@ -39,7 +47,8 @@ if TYPE_CHECKING:
     "--package",
     metavar="NAME",
     help="Android: the Java package of its classes, such as com.example.flowers; by default "
-    "dev.edgedeploy.NAME.",
+    "dev.edgedeploy.NAME. A package of its own: not the app's namespace, and another for each "
+    "model.",
 )
 @click.option(
     "--verdict",
@@ -69,7 +78,9 @@ if TYPE_CHECKING:
     help="Raspberry Pi: take the device's packages from here, not from the cache or the network.",
 )
 @contract_options
-@click.option("--force", is_flag=True, help="Replace an existing bundle.")
+@click.option(
+    "--force", is_flag=True, help="Replace an existing bundle; a module that you changed stays."
+)
 @json_option
 def command(
     *,
@@ -152,17 +163,23 @@ def _show(made: Bundle) -> None:
 
 
 def _next_for_android(made: Bundle) -> str:
+    from edge_deploy_android.library.content import kotlin_text
+
     needs = made.manifest["wrapper"]["dependencies"][0]
+    package = made.manifest["target"]["package"]
+    apart = f"{package} must not be the app's own namespace, nor another model's package"
     if made.target == "android-aar":
         return (
             f"Next: copy it to app/libs/, and add to the app's dependencies "
-            f'implementation(files("libs/{made.path.name}")) and implementation("{needs}"); '
-            f"more in its README.md (unzip -p {made.path} README.md)"
+            f'implementation(files("libs/{kotlin_text(made.path.name)}")) and '
+            f'implementation("{needs}"); {apart}; '
+            f"more in its README.md (unzip -p {shlex.quote(str(made.path))} README.md)"
         )
     is_zip = made.path.suffix == ".zip"
     folder = made.path.stem if is_zip else made.path.name
     unpack = "unpack it" if is_zip else "move it"
     return (
         f'Next: {unpack} into the project, add include(":{folder}") to settings.gradle.kts and '
-        f'implementation(project(":{folder}")) to the app\'s dependencies; more in its README.md'
+        f'implementation(project(":{folder}")) to the app\'s dependencies; {apart}; more in its '
+        "README.md"
     )

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from . import completing
 from .options import PATH, json_option
 
 
 @click.command("doctor")
 @click.option(
     "--device", metavar="ssh://USER@HOST[:PORT]|android[:SERIAL]",
-    help="Examine this device as well.",
+    help="Examine this device as well.", shell_complete=completing.reachable_devices,
 )  # fmt: skip
 @click.option(
     "--target", metavar="TARGET",

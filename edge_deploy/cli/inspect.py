@@ -27,8 +27,9 @@ def command(ctx: click.Context, file: str, as_json: bool) -> None:
     manifest, classes that are there twice, signature schemes (that they are there, not that they
     are right). The exit code is 1 where the app would break on a device of Android 15 or later: a
     64-bit library whose segments, or whose place in an APK that does not extract it, are not
-    aligned to 16 KB; a compressed model, as it is memory-mapped; a damaged model or library; an app
-    that does not install there. 32-bit libraries need no such alignment. In an AAR only what
+    aligned to 16 KB; a compressed model, as it is memory-mapped; a model or library that makes no
+    sense; an app that does not install there. It is 3 where the archive itself is damaged, as where
+    a checksum differs. 32-bit libraries need no such alignment. In an AAR only what
     survives packaging counts: inspect the APK for the rest.
     """
     from edge_deploy.inspection import Inspection, inspect

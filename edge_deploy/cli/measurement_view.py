@@ -80,6 +80,9 @@ def show_measurement(measurement: Measurement) -> None:
         f"{measurement.runtime['name']} {measurement.runtime['version']}{brought} "
         f"{_count(measurement.spec.threads, 'thread')}, delegate {delegate.words()}",
     )
+    if measurement.void:
+        reasons = escape("; ".join(measurement.void))
+        table.add_row("[red]void[/red]", f"[red]{reasons}: these times do not count[/red]", "void")
     row("size", human_size(measurement.model.size_bytes), "measured")
     row("load", milliseconds(measurement.load_ms), kind)
     row("first inference", milliseconds(measurement.first_inference_ms), kind)

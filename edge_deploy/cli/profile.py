@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import click
 
+from . import completing
 from .options import PATH, json_option
 
 
@@ -18,6 +20,7 @@ from .options import PATH, json_option
     show_default=True,
     metavar="local|ssh://USER@HOST[:PORT]|android[:SERIAL]|ID",
     help="Where to measure.",
+    shell_complete=completing.devices,
 )
 @click.option(
     "--wheels", type=PATH, metavar="DIR", help="The runtime's wheels, for a board without one."
@@ -30,16 +33,23 @@ from .options import PATH, json_option
     metavar="NAME",
     help="auto (XNNPACK where it helps), xnnpack (an error where it takes nothing), none; on a "
     "phone gpu and nnapi as well.",
+    shell_complete=completing.delegates,
 )
 @click.option("--runs", type=int, metavar="N", help="Fewest timed runs (50; p99 needs 299).")
 @click.option("--seconds", type=float, metavar="S", help="Shortest time of timed runs (2).")
-@click.option("--sustained", type=float, metavar="S", help="Run on for S seconds; shows heat.")
+@click.option("--sustained", type=float, metavar="S", help="Run on for S seconds (0); shows heat.")
 @click.option(
     "--meter",
     metavar="KIND[@ADDRESS[,OHMS]]",
     help="Power meter on the device: pmic, ina219, ina226, pisugar; phone for a phone's own.",
+    shell_complete=completing.meters,
 )
-@click.option("--mode", metavar="shell|app", help="On a phone: as a shell program, or an app.")
+@click.option(
+    "--mode",
+    metavar="shell|app",
+    help="On a phone: as a shell program, or an app.",
+    shell_complete=completing.modes,
+)
 @click.option(
     "--runtime",
     type=PATH,
@@ -47,12 +57,22 @@ from .options import PATH, json_option
     metavar="FILE",
     help="On a phone: this runtime (.so or .aar) instead of the pinned one; may be repeated.",
 )
-@click.option("--cpus", metavar="big|little|all|LIST", help="On a phone: run on these cores only.")
+@click.option(
+    "--cpus",
+    metavar="big|little|all|LIST",
+    help="On a phone: run on these cores only.",
+    shell_complete=completing.cores,
+)
 @click.option("--keep", is_flag=True, help="Leave the pushed files on the phone for the next run.")
 @click.option("--rate", metavar="1/s", help="How often it will run; with --battery.")
 @click.option("--battery", metavar="5000mAh@3.85V", help="What it will run on.")
 @click.option("--watts", metavar="IDLE:LOAD", help="Power that you measured, in watts.")
-@click.option("--power-profile", metavar="ID", help="Use the power model of a known device.")
+@click.option(
+    "--power-profile",
+    metavar="ID",
+    help="Use the power model of a known device.",
+    shell_complete=completing.known_devices,
+)
 @click.option("--no-operators", is_flag=True, help="Skip the table of operators.")
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the measurement (JSON).")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
@@ -113,6 +133,17 @@ def command(
         raise UsageError("--meter, --watts and --power-profile exclude each other; give one")
     if rate and not battery and not power_profile:
         raise UsageError("--rate needs a battery; add --battery, as in --battery 5000mAh@3.85V")
+    kind, at, _ = (meter or "").partition("@")
+    if kind == "phone" and at:
+        raise UsageError("a phone's own meter takes no address; write --meter phone")
+    if runs is not None and runs < 1:
+        raise UsageError(f"--runs is {runs}; use 1 or more")
+    if seconds is not None and not 0 <= seconds < math.inf:
+        raise UsageError(f"--seconds is {seconds:g}; use a number of seconds that is not negative")
+    if sustained is not None and not 0 <= sustained < math.inf:
+        raise UsageError(
+            f"--sustained is {sustained:g}; give the seconds to run on for, or 0 for none"
+        )
     # Whatever can be wrong on the command line is, before minutes of measuring.
     budget = read_budget(budget_file) if budget_file else None
     accuracy = read_json_object(accuracy_file) if accuracy_file else None
@@ -150,6 +181,7 @@ def command(
             wheels=wheels,
             spec=spec,
             android=android,
+            for_device=budget.device if budget else None,
             on_progress=report,
         )
     verdict = judge(measurement, budget, accuracy) if budget else None

@@ -35,8 +35,14 @@ def table_console() -> Console:
     """A console on stdout for tables; as wide as the terminal, 110 columns where there is none."""
     from rich.console import Console
 
+    class OurConsole(Console):
+        """One that leaves a reader who went away to the command line, as click does."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     width = None if sys.stdout.isatty() else 110
-    return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False)
+    return OurConsole(file=sys.stdout, width=width, highlight=False, soft_wrap=False)
 
 
 def plain_table(title: str) -> Table:

@@ -21,11 +21,13 @@ from edge_deploy_android.harness_run import HarnessLines
 from edge_deploy_android.leaving import ROOT as REMOTE
 from edge_deploy_android.leaving import Leaving
 from edge_deploy_android.measuring import AndroidOptions
+from edge_deploy_android.target import AndroidTarget
 from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
 from edge_deploy_runner.progress import silent
 from edge_deploy_runner.tflite.model_file import ModelFile
 
+from edge_deploy.diagnosis_phone import check_room
 from edge_deploy.profiling import profile
 
 from .fake_device.phone import FakePhone
@@ -139,7 +141,7 @@ def test_cores_threads_and_sustained_load(phone: FakePhone, model: Path) -> None
     assert found["device"]["cpus"].startswith("all cores")
     assert found["sustained"]["seconds"] >= 1.5
     assert not any("--cpus" in text for text in found["warnings"])
-    with pytest.raises(DeviceError, match="has the cores 0 to"):
+    with pytest.raises(UsageError, match=r"--cpus 99: .* has the cores 0 to"):
         measure(model, android=AndroidOptions(cpus="99"))
 
 
@@ -245,6 +247,24 @@ def test_a_file_that_arrives_damaged_is_pushed_again(
         measure(model)
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_on_either_side_when_another_program_stops_us(
+    phone: FakePhone, model: Path, tmp_path: Path, how: signal.Signals,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    child = _started(phone, model)
+    _wait_for(child, phone, "Sustained load")
+    assert list(temporary.glob("edge-deploy-*"))
+    child.send_signal(how)
+    child.wait(30)
+    assert child.returncode == 128 + how
+    assert not list(temporary.glob("edge-deploy-*"))
+    _wait_until_clean(phone)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("mode", ["shell", "app"])
 def test_nothing_is_left_when_we_are_stopped(
@@ -299,8 +319,10 @@ def test_the_cable_falls_out_while_it_runs(phone: FakePhone, model: Path) -> Non
 
 def test_the_cable_falls_out_while_it_pushes(phone: FakePhone, model: Path) -> None:
     phone.fault(disconnect_after_pushed_bytes=1_000_000, gone_after_disconnect=True)
-    with pytest.raises(DeviceError, match=r"while pushing libtensorflowlite_jni.so"):
+    with pytest.raises(DeviceError, match=r"while pushing libtensorflowlite_jni.so") as caught:
         measure(model)
+    assert "pushed" not in str(caught.value)
+    assert "tmp/" not in str(caught.value)
     _wait_until_clean(phone)
     phone.heal()
 
@@ -366,6 +388,41 @@ def test_a_full_storage(fake_phone: FakePhone, model: Path, monkeypatch: pytest.
     with pytest.raises(DeviceError, match=r"storage of .* is full: libtensorflowlite_jni.so"):
         measure(model)
     assert not [path for path in fake_phone.files() if path.startswith(REMOTE)]
+
+
+def test_doctor_finds_a_storage_on_which_nothing_can_be_measured(
+    fake_phone: FakePhone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in fake_phone.environment.items():
+        monkeypatch.setenv(name, value)
+    device = Adb().choose(AndroidTarget())
+    assert check_room(device).status != "problem"
+    fake_phone.read_only_data()
+    found = check_room(device)
+    assert (found.status, "cannot be written" in found.text) == ("problem", True)
+    fake_phone.read_only_data(on=False)
+    fake_phone.full_disk(1_000_000)
+    found = check_room(device)
+    assert (found.status, "1 MB are free" in found.text) == ("problem", True)
+
+
+def test_another_phone_than_the_budgets_is_told_before_it_measures(
+    phone: FakePhone, model: Path
+) -> None:
+    stages: list[str] = []
+    with pytest.raises(UsageError, match=r"measured on android \(android:.*Google Pixel 8\)"):
+        profile(
+            model, device="android", for_device="pixel-4",
+            on_progress=lambda stage, _done, _total: stages.append(stage),
+        )  # fmt: skip
+    assert stages == ["looking for the phone"]
+
+
+def test_more_threads_than_cores_are_warned_of(phone: FakePhone, model: Path) -> None:
+    found = measure(model, threads=2, android=AndroidOptions(cpus="0"))
+    assert any("2 threads share 1 core" in text for text in found["warnings"])
+    found = measure(model, threads=1, android=AndroidOptions(cpus="0"))
+    assert not any("share" in text for text in found["warnings"])
 
 
 def test_a_storage_that_cannot_be_written(
@@ -465,7 +522,7 @@ def test_delegates(phone: FakePhone, model: Path) -> None:
     assert found == {"asked": "none", "used": "none", "operator_share": 0.0}
     with pytest.raises(UsageError, match=r"tensorflow-lite-gpu-2\.16\.1\.aar"):
         measure(model, delegate="gpu")
-    with pytest.raises(DeviceError):
+    with pytest.raises(DeviceError, match=r"this runtime has no NNAPI; measure with another"):
         measure(model, delegate="nnapi")
     found = measure(model)
     if found["delegate"]["used"] == "unknown":

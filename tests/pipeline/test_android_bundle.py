@@ -35,7 +35,30 @@ def test_an_aar_by_the_command(tmp_path: Path) -> None:
     assert "dev.edgedeploy.colors" in done.stdout
     assert "com.google.ai.edge.litert:litert:1.4.0" in done.stdout
     assert 'implementation(files("libs/colors.aar"))' in done.stderr
+    assert "nor another model's package" in done.stderr
     assert zipfile.is_zipfile(tmp_path / "colors.aar")
+
+
+def test_a_name_with_a_space_can_be_pasted(tmp_path: Path) -> None:
+    place = tmp_path / "my apps"
+    place.mkdir()
+    done = edge_deploy("bundle", write_model(tmp_path), "--target", "android-aar", "-o", place)
+    assert f"unzip -p '{place}/colors.aar' README.md" in done.stderr
+
+
+def test_a_module_with_changes_stays(tmp_path: Path) -> None:
+    to = ["bundle", write_model(tmp_path), "--target", "android-module", "-o", tmp_path / "flowers"]
+    assert edge_deploy(*to).returncode == 0
+    (tmp_path / "flowers" / "MyNotes.txt").touch()
+    said = error_of(edge_deploy(*to, "--force"), 7)
+    assert "holds changes of yours (MyNotes.txt); move them away" in said
+    assert (tmp_path / "flowers" / "MyNotes.txt").exists()
+
+
+def test_targets_are_completed() -> None:
+    words = {"COMP_WORDS": "edge-deploy bundle m.tflite --target android-", "COMP_CWORD": "4"}
+    done = edge_deploy(env={**os.environ, "_EDGE_DEPLOY_COMPLETE": "bash_complete", **words})
+    assert done.stdout.split() == ["plain,android-aar", "plain,android-module"]
 
 
 def test_json_is_one_document(tmp_path: Path) -> None:
@@ -88,7 +111,7 @@ def test_bad_input_has_its_exit_code(tmp_path: Path) -> None:
         assert "detector" in error_of(edge_deploy("bundle", write_detector(tmp_path), *to), 3)
         said = error_of(edge_deploy("bundle", model, *to, "--package", "com.example.new"), 2)
         assert "word of Java" in said
-        error_of(edge_deploy("bundle", model, *to, "--name", "../x"), 3)
+        error_of(edge_deploy("bundle", model, *to, "--name", "../x"), 2)
         error_of(edge_deploy("bundle", model, *to, "--service", tmp_path / "s.toml"), 2)
         error_of(edge_deploy("bundle", model, *to, "--wheels", tmp_path), 2)
         error_of(edge_deploy("bundle", tmp_path / "none.tflite", *to), 3)
@@ -127,6 +150,15 @@ def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
     for place in places:
         error_of(edge_deploy("bundle", model, "--target", "android-aar", "-o", f"{place}.aar"), 7)
         error_of(edge_deploy("bundle", model, "--target", "android-module", "-o", place), 7)
+
+
+def test_outputs_that_no_file_can_have(tmp_path: Path) -> None:
+    model, out = write_model(tmp_path), tmp_path / "out"
+    out.mkdir()
+    for target, suffix in (("android-aar", ".aar"), ("android-module", ""), ("rpi-bookworm", "")):
+        for name in ("x" * 300 + suffix, "x" * 300 + "/"):
+            error_of(edge_deploy("bundle", model, "--target", target, "-o", f"{out}/{name}"), 7)
+    assert list(out.iterdir()) == []
 
 
 def test_a_verdict_that_failed_is_a_gate(tmp_path: Path) -> None:

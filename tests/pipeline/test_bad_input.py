@@ -536,6 +536,72 @@ def test_a_reader_that_goes_away(house: Path, line: str) -> None:
     assert ended.stderr == ""
 
 
+@linux
+def test_a_reader_that_goes_away_before_it_has_read_all(house: Path) -> None:
+    """Not 0 or 1, which would be the word of a gate."""
+    program = (
+        "import sys; from edge_deploy.cli import main; from edge_deploy.cli.rendering import "
+        "table_console; import edge_deploy.cli.devices as d\n"
+        "d.command.callback = lambda **_: [{} for _ in range(9999)]\n"
+        "sys.argv = ['edge-deploy', 'devices']; main()"
+    )
+    for line in ("click.echo('x' * 99)", "table_console().print('x' * 99)"):
+        shell = f"set -o pipefail; '{sys.executable}' -c \"$PROGRAM\" | head -1"
+        ended = subprocess.run(
+            ["bash", "-c", shell], capture_output=True, text=True, cwd=house, check=False,
+            env={**os.environ, "PROGRAM": "import click\n" + program.replace("{}", line, 1)},
+        )  # fmt: skip
+        assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--runs", "0"], "--runs is 0"),
+        (["--sustained", "-1"], "--sustained is -1"),
+        (["--seconds", "-1"], "--seconds is -1"),
+        (["--meter", "phone@3"], "takes no address; write --meter phone"),
+        (["--device", "Android"], "did you mean android?"),
+        (["--device", "adb"], "did you mean android?"),
+        (["--device", "android://9A1"], "write android:9A1"),
+        (["--budget", "phone.toml"], "the budget is for android and --device is local"),
+    ],
+)
+def test_options_of_profile_are_named(
+    house: Path, say: Callable[..., str], options: list[str], words: str
+) -> None:
+    budget = house / "phone.toml"
+    budget.write_text('device = "android"\n[limits]\nsize = "1 GB"\n')
+    options = [str(budget) if option == "phone.toml" else option for option in options]
+    assert words in say(2, "profile", house / "m.tflite", *options)
+
+
+def test_what_stands_in_the_wrong_table_is_told_where_to_stand(
+    house: Path, say: Callable[..., str]
+) -> None:
+    budget = house / "allow.toml"
+    budget.write_text('[limits]\nsize = "1 GB"\nallow = ["predicted"]\n')
+    said = say(3, "profile", house / "m.tflite", "--budget", budget)
+    assert "allow stands in [limits]; write it above" in said
+
+
+@pytest.mark.parametrize("command", ["profile", "run"])
+def test_a_model_inside_a_library(house: Path, say: Callable[..., str], command: str) -> None:
+    (house / "m.aar").write_bytes(b"PK\3\4")
+    photo = [house / "p.jpg"] if command == "run" else []
+    said = say(3, command, house / "m.aar", *photo)
+    assert "is an Android library" in said
+    assert "the model is inside, in assets/" in said
+
+
+def test_inspect_names_what_it_takes(house: Path, say: Callable[..., str]) -> None:
+    (house / "a.txt").write_text("some words")
+    with zipfile.ZipFile(house / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "x")
+    for name in ("a.txt", "a.zip", "."):
+        assert "name a .tflite, .apk, .aab or .aar" in say(3, "inspect", house / name)
+
+
 # Keras, without TensorFlow: refused before it would be loaded -------------------------------------
 
 

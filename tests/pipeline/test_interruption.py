@@ -84,6 +84,60 @@ def test_interrupted_by_the_user(tmp_path: Path) -> None:
     assert _wait(lambda: not list((tmp_path / "tmp").iterdir()))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the children in /proc")
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_stopped_by_another_program(tmp_path: Path, how: signal.Signals, code: int) -> None:
+    process = _start(tmp_path)
+    assert _wait(lambda: _children(process.pid))
+    time.sleep(1)
+    process.send_signal(how)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert b"Traceback" not in stderr
+    assert not _children(process.pid)
+    assert _wait(lambda: not list((tmp_path / "tmp").iterdir()))
+
+
+def _ended(program: str) -> tuple[int, bytes]:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    return done.returncode, done.stdout
+
+
+_MAIN = """
+import os, signal, sys, edge_deploy.cli as c, edge_deploy.cli.devices as d
+sys.argv = ["edge-deploy", "devices"]
+def body(**_):
+    %s
+d.command.callback = body
+c.main()
+"""
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    code = "os.kill(os.getpid(), signal.SIGHUP); print('went on')"
+    program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + _MAIN % code
+    assert _ended(program) == (0, b"went on\n")
+
+
+def test_cleaning_up_is_not_stopped_by_a_second_signal() -> None:
+    code = (
+        "try: os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    finally: os.kill(os.getpid(), signal.SIGTERM); print('cleaned up')"
+    )
+    assert _ended(_MAIN % code) == (129, b"cleaned up\n")
+
+
+def test_a_forked_child_dies_of_the_signal_and_cleans_up_nothing() -> None:
+    code = (
+        "child = os.fork()\n"
+        "    if child == 0:\n"
+        "        try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        finally: print('not ours', flush=True)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    assert _ended(_MAIN % code) == (0, b"-15\n")
+
+
 def test_a_later_run_clears_what_a_dead_one_left(tmp_path: Path) -> None:
     from edge_deploy_converters.frontend import clear_stale_work
     from edge_deploy_runner.output import clear_stale_parts

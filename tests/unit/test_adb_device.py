@@ -169,7 +169,7 @@ def test_cores_as_the_kernel_lists_them(text: str, cores: tuple[int, ...] | None
 
 def test_cores_that_are_not_there() -> None:
     for text, words in (("8", "0 to 7"), ("3-9", "0 to 7"), ("4-2", "0 to 7")):
-        with pytest.raises(DeviceError, match=words):
+        with pytest.raises(UsageError, match=words):
             cpu_cores.choose(text, pixel())
     for text in ("", "fast", "1,", "-1", "0x3", "1;reboot", "big,1"):
         with pytest.raises(UsageError, match="big, little, all"):

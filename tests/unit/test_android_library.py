@@ -241,21 +241,82 @@ def test_a_module_as_zip(tmp_path: Path) -> None:
 
 def test_a_module_is_replaced_whole_and_nothing_else_is(tmp_path: Path) -> None:
     made = made_in(tmp_path, "android-module")
-    (made.path / "stale.txt").touch()
+    kept = made.path.stat().st_ino
     with pytest.raises(OutputError, match="--force"):
         made_in(tmp_path, "android-module")
-    assert (made.path / "stale.txt").exists()
+    assert made.path.stat().st_ino == kept
+    (made.path / "README.md").unlink()
+    (made.path / "build" / "outputs").mkdir(parents=True)  # as Gradle does
+    (made.path / "build" / "outputs" / "x.aar").touch()
+    (made.path / "src" / ".DS_Store").touch()
     again = made_in(tmp_path, "android-module", force=True)
     assert again.path == made.path
-    assert not (made.path / "stale.txt").exists()
+    assert (made.path / "README.md").exists()
+    assert not (made.path / "build").exists()
     into_itself = bundle(write_model(tmp_path), "android-module", made.path, force=True)
     assert into_itself.path == made.path
     other = tmp_path / "x" / "colors-android-module"
     other.mkdir(parents=True)
     (other / "precious.txt").touch()
-    with pytest.raises(OutputError, match="something else"):
-        bundle(write_model(tmp_path), "android-module", tmp_path / "x", force=True)
-    assert (other / "precious.txt").exists()
+    for manifest in (None, '{"name": "a web page", "icons": []}', "[", '{"files": {"a": 1}}'):
+        if manifest is not None:
+            (other / "manifest.json").write_text(manifest)
+        with pytest.raises(OutputError, match="something else"):
+            bundle(write_model(tmp_path), "android-module", tmp_path / "x", force=True)
+        assert (other / "precious.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("build.gradle.kts", "build.gradle.kts"),
+        ("MyNotes.txt", "MyNotes.txt"),
+        ("src/main/java/com/example/build/ModelName.java", None),
+        ("src/main/java/com/example/build/Mine.java", None),
+        ("src/main/res/values/strings.xml", "src/main/res/"),
+        ("src/build/x.txt", "src/build/"),
+    ],
+)
+def test_changes_of_the_developers_stay(tmp_path: Path, path: str, named: str | None) -> None:
+    """Whatever was edited or put in, `--force` names it and touches nothing."""
+    module = made_in(tmp_path, "android-module", package="com.example.build").path
+    (module / path).parent.mkdir(parents=True, exist_ok=True)
+    with (module / path).open("a") as file:
+        file.write("// mine")
+    with pytest.raises(OutputError) as caught:
+        made_in(tmp_path, "android-module", package="com.example.build", force=True)
+    assert str(caught.value) == (
+        f"{module} holds changes of yours ({named or path}); move them away, or write elsewhere"
+    )
+    assert (module / path).read_text().endswith("// mine")
+
+
+def test_many_changes_are_named_in_part(tmp_path: Path) -> None:
+    module = made_in(tmp_path, "android-module").path
+    for number in range(7):
+        (module / f"note{number}.txt").touch()
+    with pytest.raises(OutputError, match=r"note4\.txt and 2 more\)"):
+        made_in(tmp_path, "android-module", force=True)
+    assert (module / "note6.txt").exists()
+
+
+@pytest.mark.parametrize("words", ["colors.aar", "my-$flowers.aar"])
+def test_the_readme_calls_the_aar_by_its_name(tmp_path: Path, words: str) -> None:
+    made = bundle(write_model(tmp_path), "android-aar", tmp_path / words)
+    readme = content(made)["README.md"].decode()
+    assert f"Copy `{words}`" in readme
+    escaped = words.replace("$", "\\$")
+    assert f'implementation(files("libs/{escaped}"))' in readme
+    for text in ("another package for each", 'check(classifier.selfTest().passed()) { "the',
+                 "testInstrumentationRunner", "androidx.test:runner", "junit:junit",
+                 "app module alone", "selfTest()` then throws"):  # fmt: skip
+        assert text in readme
+
+
+def test_the_readme_of_a_module(tmp_path: Path) -> None:
+    readme = content(made_in(tmp_path, "android-module"))["README.md"].decode()
+    for text in ("another package for each", "selfTest().passed()) {", "apply false", "keep it"):
+        assert text in readme
 
 
 def test_json(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def compiled(app: App, tmp_path_factory: pytest.TempPathFactory) -> Sources:
     head, body = (module / "build.gradle.kts").read_text().split("\n", 1)
     assert head == "import org.jetbrains.kotlin.gradle.dsl.JvmTarget"
     readme = (app.folder / "colors-aar" / "README.md").read_text()
-    use, camera = (text for text in blocks(readme, "kotlin") if "classifier" in text)
+    use, camera, check = (text for text in blocks(readme, "kotlin") if "classifier" in text)
     texts = {
         "Gradle.kt": GRADLE,
         "Build.kt": f"import org.jetbrains.kotlin.gradle.dsl.*\nfun main() {{\n{body}\n"
@@ -250,7 +250,7 @@ def compiled(app: App, tmp_path_factory: pytest.TempPathFactory) -> Sources:
         "fun use(context: android.content.Context, bitmap: android.graphics.Bitmap) {\n"
         f"{use}}}\n"
         "fun look(classifier: dev.edgedeploy.colors.Classifier, proxy: Proxy) {\n"
-        f"{camera}}}\n",
+        f"{camera}{check}}}\n",
     }
     for name, text in texts.items():
         (folder / name).write_text(text)

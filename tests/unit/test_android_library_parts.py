@@ -88,10 +88,10 @@ def test_packages(package: str) -> None:
         ("com.example.in", "word of Kotlin"),
         ("com.1example", "begin with a letter"),
         ("com._x", "begin with a letter"),
-        ("com..x", "begin with a letter"),
+        ("com..x", "has an empty part"),
         ("com.ex-ample", "letters, digits"),
         ("com.exämple", "letters, digits"),
-        ("com.example.", "begin with a letter"),
+        ("com.example.", "has an empty part"),
         ("com/example", "letters, digits"),
         ("com.example x", "letters, digits"),
         ("com.example\n", "letters, digits"),
@@ -103,7 +103,7 @@ def test_packages(package: str) -> None:
         ("org.tensorflow.lite", "belongs to others"),
         ("com.google.ai.edge.litert", "belongs to others"),
         ("com." + "x" * 300, "at most"),
-        ("", "begin with a letter"),
+        ("", "has an empty part"),
     ],
 )
 def test_packages_that_are_none(tmp_path: Path, package: str, words: str) -> None:

@@ -42,9 +42,10 @@ def refused(tmp_path: Path, data: bytes, **options: Any) -> str:
 
 def test_models_that_lack_something(tmp_path: Path) -> None:
     bare = color_classifier(contract=False)
-    both = refused(tmp_path, bare)
-    assert "--preprocess" in both
-    assert "--labels" in both
+    assert refused(tmp_path, bare) == (
+        "refused.tflite carries neither preprocessing nor labels, which an app must know; give "
+        "both, with --preprocess PRESET|FILE and --labels FILE"
+    )
     only = refused(tmp_path, bare, preprocessing=PRESETS["mobilenet"])
     assert "--labels" in only
     assert "--preprocess" not in only
@@ -98,6 +99,18 @@ def test_options_of_other_targets(tmp_path: Path) -> None:
         bundle(model, "android-apk", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("android", "android-aar"), ("aar", "android-aar"), ("AAR", "android-aar"),
+     ("module", "android-module"), ("android-apk", "android-aar"), ("bookworm", "rpi-bookworm")],
+)  # fmt: skip
+def test_a_target_that_is_nearly_one(tmp_path: Path, text: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=rf"did you mean {meant}\? Use one of android-aar, "):
+        bundle(tmp_path / "none.tflite", text, tmp_path)
+    with pytest.raises(UsageError, match=r"target ''; use one of"):
+        bundle(tmp_path / "none.tflite", "", tmp_path)
+
+
 def test_outputs_that_cannot_be(tmp_path: Path) -> None:
     model = write_model(tmp_path)
     with pytest.raises(OutputError, match=r"x\.zip\.aar"):
@@ -107,8 +120,47 @@ def test_outputs_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--force"):
         bundle(model, "android-aar", tmp_path / "x.aar")
     assert made.path.stat().st_mtime_ns == before
-    with pytest.raises(OutputError, match="is a file"):
+    with pytest.raises(OutputError, match="an AAR is --target android-aar"):
         bundle(model, "android-module", tmp_path / "x.aar")
+    with pytest.raises(OutputError, match="an AAR is --target android-aar"):
+        bundle(model, "android-module", tmp_path / "y.aar")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is a file"):
+        bundle(model, "android-module", tmp_path / "file")
+    with pytest.raises(OutputError, match=r"name must end in \.aar"):
+        bundle(model, "android-aar", tmp_path / "x.txt")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {model.name, "x.aar", "file"}
+
+
+def test_a_folder_to_be_is_made(tmp_path: Path) -> None:
+    model = write_model(tmp_path)
+    made = bundle(model, "android-aar", f"{tmp_path}/new/")
+    assert made.path == tmp_path / "new" / "colors.aar"
+    assert made.path.is_file()
+    module = bundle(model, "android-module", f"{tmp_path}/colors/")
+    assert module.path == tmp_path / "colors"
+
+
+@pytest.mark.parametrize(
+    "name", ["my module", "a:b", 'a"b', "a$b", ".hidden", "dot.", "a.zip.zip "]
+)
+def test_folders_that_gradle_cannot_name(tmp_path: Path, name: str) -> None:
+    model = write_model(tmp_path)
+    with pytest.raises(OutputError, match=r"Gradle's include\(\)"):
+        bundle(model, "android-module", tmp_path / name)
+    with pytest.raises(OutputError, match=r"Gradle's include\(\)"):
+        bundle(model, "android-module", tmp_path / f"{name}.zip")
+    assert [path.name for path in tmp_path.iterdir()] == [model.name]
+
+
+def test_a_module_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = write_model(tmp_path)
+    module = bundle(model, "android-module", tmp_path / "flowers").path
+    monkeypatch.chdir(module)
+    again = bundle(model, "android-module", ".", force=True)
+    assert again.path == module
+    assert ':flowers"' in (module / "README.md").read_text()
 
 
 def test_a_wrapper_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

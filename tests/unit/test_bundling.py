@@ -137,9 +137,10 @@ def test_the_verdict_in_a_measurement(tmp_path: Path) -> None:
     path = tmp_path / "measurement.json"
     path.write_text(json.dumps({"format": "edge-deploy measurement", "verdict": verdict}))
     assert small_bundle(tmp_path, verdict=path).gated
-    path.write_text(json.dumps({"format": "edge-deploy measurement"}))
-    with pytest.raises(BadInputError, match="no verdict"):
-        small_bundle(tmp_path, verdict=path)
+    for without in ({}, {"verdict": None}):
+        path.write_text(json.dumps({"format": "edge-deploy measurement", **without}))
+        with pytest.raises(BadInputError, match="a measurement without a verdict; give --budget"):
+            small_bundle(tmp_path, verdict=path)
 
 
 @pytest.mark.parametrize("status", ["fail", "inconclusive", "unmeasured"])
@@ -314,15 +315,29 @@ def test_an_output_that_is_no_bundles_name(tmp_path: Path) -> None:
         bundle(model, HERE, tmp_path / "x.zip", site=small_site(tmp_path))
 
 
+def test_a_folder_to_be_is_made(tmp_path: Path) -> None:
+    model, site = write_model(tmp_path), small_site(tmp_path)
+    made = bundle(model, HERE, f"{tmp_path}/new/", site=site)
+    assert made.path.parent == tmp_path / "new"
+
+
 def test_an_unknown_target_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="rpi-bookworm, rpi-bookworm-armv7, rpi-trixie"):
         bundle(write_model(tmp_path), "rpi-bullseye", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../up", "a b", ".hidden", "-x", "x" * 65, "a/b", "ä"])
+@pytest.mark.parametrize("name", ["", "../up", "a b", ".hidden", "-x", "x" * 65, "a/b", "ä"])
 def test_names_that_are_no_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadInputError, match="--name"):
+    with pytest.raises(UsageError, match="--name"):
         bundle(write_model(tmp_path), HERE, tmp_path, name=name, site=small_site(tmp_path))
+
+
+def test_a_file_that_no_name_can_be_made_of(tmp_path: Path) -> None:
+    model = write_model(tmp_path, "模型.tflite")
+    with pytest.raises(BadInputError, match="--name"):
+        bundle(model, HERE, tmp_path, site=small_site(tmp_path))
+    made = bundle(model, HERE, tmp_path, name="model", site=small_site(tmp_path))
+    assert made.name == "model"
 
 
 def test_a_name_is_made_of_the_models(tmp_path: Path) -> None:

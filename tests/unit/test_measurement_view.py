@@ -43,6 +43,12 @@ def test_a_void_run_says_so_beside_every_time(capsys: pytest.CaptureFixture[str]
     assert lines["load"].rstrip().endswith("void")
     assert lines["size"].rstrip().endswith("measured")
     assert lines["peak memory"].rstrip().endswith("measured")
+    assert "under-voltage: these times do not count" in lines["void"]
+    assert list(lines).index("void") < list(lines).index("load")
+
+
+def test_a_run_that_counts_is_not_called_void(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "void" not in shown(capsys)
 
 
 @pytest.mark.parametrize(

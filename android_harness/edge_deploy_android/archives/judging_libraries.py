@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
@@ -78,8 +79,9 @@ def _damaged(libraries: Sequence[NativeLibrary]) -> Iterator[Finding]:
         elf = library.elf
         if elf is None:
             yield Finding(
-                "problem", f"{library.path} cannot be loaded: {library.fault}", "build it again"
-            )
+                "problem", f"{library.path} cannot be loaded: {_own_fault(library)}",
+                "build or copy it again",
+            )  # fmt: skip
         elif elf.abi != library.abi and (library.abi, elf.abi) != ("armeabi", "armeabi-v7a"):
             yield Finding(
                 "problem",
@@ -93,6 +95,12 @@ def _damaged(libraries: Sequence[NativeLibrary]) -> Iterator[Finding]:
                 "loads it",
                 "build it with the NDK",
             )
+
+
+def _own_fault(library: NativeLibrary) -> str:
+    """What is wrong with a library, without its path and advice, which the finding has already."""
+    fault = (library.fault or "").partition("; ")[0]
+    return re.sub(rf"^{re.escape(library.path)} (is a damaged library: )?", "", fault)
 
 
 def _in_apk(manifest: Manifest, libraries: Sequence[NativeLibrary]) -> Iterator[Finding]:

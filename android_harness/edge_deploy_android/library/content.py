@@ -40,6 +40,7 @@ class LibraryContent:
             "PACKAGE_PATH": self.package.replace(".", "/"),
             "ASSETS": self.asset_folder,
             "LITERT": LITERT,
+            "LITERT_VERSION": LITERT_VERSION,
             "LITERT_GPU": LITERT_GPU,
             "LITERT_GPU_API": LITERT_GPU_API,
             "MIN_SDK": str(MIN_SDK),

@@ -23,6 +23,9 @@ _LONGEST_ZIP_END = 22 + 2**16  # the last record of a zip, with the longest comm
 CONTRACT_ENTRY = "EDGE_DEPLOY_CONTRACT"
 STANDARD_ENTRY = "TFLITE_METADATA"
 _LARGEST_ASSOCIATED_FILE = 16 * 2**20
+_APPS = {
+    ".aar": "an Android library", ".apk": "an Android app", ".aab": "an Android app bundle",
+}  # fmt: skip
 _MOST_ASSOCIATED_BYTES = 4 * _LARGEST_ASSOCIATED_FILE
 
 
@@ -243,6 +246,11 @@ def read_model_bytes(path: str | os.PathLike[str]) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInputError(f"{path} cannot be read: {reason}") from error
+    if path.suffix.lower() in _APPS and data.startswith(b"PK"):
+        raise BadInputError(
+            f"{path} is {_APPS[path.suffix.lower()]}, no .tflite file; the model is inside, in "
+            "assets/ (`edge-deploy inspect` lists what it holds): unzip it and name that"
+        )
     check_magic(data, path.name)
     return data
 

@@ -1,0 +1,71 @@
+"""Whether a measurement can be of the device that a budget names; told before minutes of measuring.
+
+A budget's `device` is the id or the address that a measurement has: "local", "ssh" or
+"ssh://USER@HOST", "android" or "android:SERIAL", or an id of the catalogue.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from edge_deploy_android.target import AndroidTarget
+from edge_deploy_runner.errors import UsageError
+
+from .catalogue import all_profiles
+from .remote.target import SshTarget
+
+
+def check_budget_device(wanted: str, target: SshTarget | AndroidTarget | None) -> None:
+    """Raise `UsageError` where no measurement of the target can have the device of a budget.
+
+    `target` None is this computer. What only the device itself tells passes.
+    """
+    kind, colon, _ = wanted.partition(":")
+    here = "local" if target is None else target.url
+    if kind == "android":
+        fits = isinstance(target, AndroidTarget)
+        if isinstance(target, AndroidTarget) and target.serial and colon:
+            fits = wanted == target.url
+    elif kind == "ssh":
+        fits = isinstance(target, SshTarget) and (not colon or wanted == target.url)
+    elif wanted == "local":
+        fits = target is None
+    elif wanted in all_profiles():
+        # Of the catalogue's devices, the phones alone have a battery of their own.
+        is_phone = all_profiles()[wanted].battery() is not None
+        fits = is_phone == isinstance(target, AndroidTarget)
+    else:
+        near = difflib.get_close_matches(wanted.lower().replace(" ", "-"), all_profiles(), 1, 0.7)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"the budget is for the device {wanted!r}, which is none; {hint}Write an id of "
+            "`edge-deploy devices`, or local, ssh://USER@HOST, android or android:SERIAL"
+        )
+    if not fits:
+        raise UsageError(
+            f"the budget is for {wanted} and --device is {here}; measure on the budget's device, "
+            "or name this one in the budget"
+        )
+
+
+def other_device(wanted: str, device: Mapping[str, Any]) -> str:
+    """Why a measurement is not of the device that a budget names; "" where it is.
+
+    `device` is that of the measurement.
+    """
+    ids = [str(device[key]) for key in ("id", "target") if device.get(key)]
+    if wanted in ids:
+        return ""
+    ids = list(dict.fromkeys(ids))
+    name = device.get("name")
+    if not name and device.get("model"):
+        model, maker = str(device["model"]), str(device.get("manufacturer") or "")
+        name = model if model.lower().startswith(maker.lower()) else f"{maker} {model}"
+    more = ", ".join([*ids[1:], *([str(name)] if name else [])])
+    return (
+        f"the budget is for {wanted} and this was measured on {ids[0] if ids else 'another device'}"
+        f"{f' ({more})' if more else ''}"
+        + (f"; a budget names the id or the address: {' or '.join(ids)}" if ids else "")
+    )
