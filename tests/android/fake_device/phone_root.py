@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 from .sync_service import SHELL_USER
@@ -26,6 +28,7 @@ sha512sum sleep sort split stat strings swapoff swapon sync sysctl tac tail tar 
 timeout top touch true truncate tty ulimit umount uname uniq unix2dos uptime usleep uudecode
 uuencode vmstat wc which whoami xargs xxd yes zcat
 """
+_LOOKS = 50
 _HOST_FILES = ["usr", "etc/ld.so.cache", "etc/alternatives"]
 _DEVICES = ["null", "zero", "full", "random", "urandom"]
 
@@ -221,6 +224,15 @@ def _files(folder: Path, files: dict[str, int | str]) -> None:
 
 def snapshot(root: Path) -> dict[str, str]:
     """Every file and folder that programs on the phone can change: kind, mode, size, sha256."""
+    for _ in range(_LOOKS):
+        # What runs there may remove a file between its name and its content: look at all again.
+        with contextlib.suppress(FileNotFoundError):
+            return _snapshot(root)
+        time.sleep(0.05)
+    return _snapshot(root)
+
+
+def _snapshot(root: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for top in ("data", "fake/state/settings", "fake/state/kept"):
         for path in sorted((root / top).rglob("*")):
