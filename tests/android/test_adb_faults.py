@@ -235,7 +235,7 @@ def test_a_throttled_phone_is_told(fake_phone: FakePhone, model: Path) -> None:
 def test_a_delegate_that_the_runtime_has_not(fake_phone: FakePhone, model: Path) -> None:
     with left_as_found(fake_phone):
         done = profile(model, fake_phone.environment, "--delegate", "nnapi")
-        assert_refused(done, fake_phone.serial)
+        assert_refused(done, "tensorflow-lite-2.16.1.aar", "has no NNAPI", "another --delegate")
 
 
 # The end of the host.
@@ -257,5 +257,5 @@ def test_nothing_stays_when_the_host_is_terminated(fake_phone: FakePhone, model:
         time.sleep(0.5)
         host.terminate()
         _, said = host.communicate(timeout=60)
-        assert host.returncode == -signal.SIGTERM
+        assert host.returncode == 128 + signal.SIGTERM
         assert "Traceback" not in said

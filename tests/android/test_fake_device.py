@@ -222,7 +222,8 @@ def test_a_library_for_the_phone_is_covered_by_thedesktop_folders_and_keeps_its_
             adb("push", str(library), f"/data/local/tmp/{abi}.so")
     run = "CLASSPATH=/data/local/tmp/hello.jar app_process / dev.edgedeploy.fake.Hello 0"
     loaded = shell(fake_phone, f"{run} /data/local/tmp/x86_64.so")
-    assert (loaded.returncode, loaded.stdout.splitlines()[-1]) == (3, b"loaded")
+    assert loaded.returncode == 3, loaded
+    assert loaded.stdout.splitlines()[-1] == b"loaded"
     refused = shell(fake_phone, f"{run} /data/local/tmp/arm64-v8a.so")
     assert refused.returncode == 1
     assert b"UnsatisfiedLinkError" in refused.stderr
