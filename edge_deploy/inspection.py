@@ -330,16 +330,19 @@ def _ends_in_softmax(graph: Subgraph) -> bool:
 
 
 def probe_models(
-    paths: Sequence[str | os.PathLike[str]], seconds: float = _CHILD_SECONDS
+    paths: Sequence[str | os.PathLike[str]],
+    seconds: float = _CHILD_SECONDS,
+    kernels: str = "xnnpack",
 ) -> list[RuntimeReport]:
     """Open models with the runtime, in a child process that they may crash or hang.
 
     A child goes on with the next model as long as it lives; `seconds` bounds its whole life.
+    `kernels`: see `LoadedModel`.
     """
     reports: list[RuntimeReport] = []
     while len(reports) < len(paths):
         rest = [os.path.abspath(path) for path in paths[len(reports) :]]  # noqa: PTH100
-        command = [sys.executable, "-m", "edge_deploy.inspection_child", *rest]
+        command = [sys.executable, "-m", "edge_deploy.inspection_child", kernels, *rest]
         # PYTHONSAFEPATH: a numpy.py in the user's folder is not ours to import.
         environment = {**os.environ, "PYTHONSAFEPATH": "1"}
         try:
