@@ -1,7 +1,7 @@
 """Opens models with the TFLite runtime in a process that may die: see `inspection.probe_models`.
 
-`python -m edge_deploy.inspection_child KERNELS MODEL...` prints the number of each model before it opens
-it and one line of JSON after it, so that the parent knows which one took this process down.
+`python -m edge_deploy.inspection_child KERNELS MODEL...` prints the number of each model before it
+opens it and one line of JSON after it, so that the parent knows which one took this process down.
 """
 
 from __future__ import annotations
