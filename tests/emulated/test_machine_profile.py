@@ -80,7 +80,7 @@ def test_gates_fail_where_limits_are_tight_and_where_simulated_figures_are_not_a
 ) -> None:
     model, out = digits_models / "digits_mobilenet_v2_float32.tflite", tmp_path / "measured.json"
     limits = budget(tmp_path, size="900 kB", peak_memory="500 kB", latency_p90="60 s")
-    options = ("--runs", "10", "--no-operators", "--json", "-o", out, "--budget", limits)
+    options = ("--runs", "60", "--no-operators", "--json", "-o", out, "--budget", limits)
     done = on(prepared_pi, "profile", model, *options)
     assert done.returncode == 1, done.stderr
     status = {check["metric"]: check["status"] for check in verdict(done)["checks"]}

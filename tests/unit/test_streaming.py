@@ -268,6 +268,35 @@ def test_closing_ends_the_threads() -> None:
     assert threading.active_count() == before
 
 
+def test_it_has_begun_once_its_source_is_open_and_not_before() -> None:
+    may_open = threading.Event()
+
+    class Slow(Script):
+        def open(self) -> None:
+            may_open.wait(20)
+
+    def play(source: Script) -> Iterator[int]:
+        source.stopped.wait(20)
+        yield from ()
+
+    with Stream(lambda r: Slow(r, play, endless=True), number_of) as stream:
+        assert not stream.wait_until_begun(0.05)
+        may_open.set()
+        assert stream.wait_until_begun(20)
+
+
+def test_it_has_begun_where_its_source_cannot_be_opened() -> None:
+    class Closed(Script):
+        def open(self) -> None:
+            raise DeviceError("no camera")
+
+    def play(source: Script) -> Iterator[int]:
+        yield from ()
+
+    with Stream(lambda r: Closed(r, play), number_of, retry=True) as stream:
+        assert stream.wait_until_begun(20)
+
+
 def test_trouble_that_a_source_outlives_is_told() -> None:
     back = threading.Event()
 

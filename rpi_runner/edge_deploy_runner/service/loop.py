@@ -38,6 +38,7 @@ from .sinks import ANSWER, ERROR, Notice, Sink
 from .status import Journal, Status, resident_bytes, wall_clock, write_status
 from .systemd import ServiceManager
 
+_BEGIN_S = 5.0  # a camera may take its time; then it is ready all the same
 _STEP_S = 0.25  # how soon a signal is noticed
 _CHECK_S = 1.0  # model file and memory
 _STATUS_S = 10.0
@@ -180,6 +181,8 @@ class Service:
             ahead=config.interval_s == 0,
         )
         self._stream.__enter__()
+        # Nobody is told that it is ready before it looks: what comes into a folder then counts.
+        self._stream.wait_until_begun(_BEGIN_S)
         self.status.state = "running"
 
     def close(self) -> None:

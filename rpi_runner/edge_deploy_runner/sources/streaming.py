@@ -83,6 +83,7 @@ class Stream(Generic[T]):
         self._longest_retry_s = longest_retry_s
         self._changed = threading.Condition()
         self._stopping = threading.Event()
+        self._begun = threading.Event()
         self._captured: Frame | None = None
         self._preparing: Frame | None = None
         self._left: Frame | None = None
@@ -155,6 +156,10 @@ class Stream(Generic[T]):
         with self._changed:
             return self._ended and self._ready is None and not self._troubles
 
+    def wait_until_begun(self, timeout_s: float) -> bool:
+        """Wait until the source is open, or could not be opened; whether that came in time."""
+        return self._begun.wait(timeout_s)
+
     def take(self, timeout_s: float) -> Ready[T] | Refused | Trouble | None:
         """What comes next; None where nothing came in time, or where the source has ended.
 
@@ -196,6 +201,7 @@ class Stream(Generic[T]):
             self._capture_frames()
         except BaseException as error:  # it is raised again in the caller's thread, by `take`
             failure = error
+        self._begun.set()
         with self._changed:
             self._capture_failure, self._capture_ended = failure, True
             self._changed.notify_all()
@@ -209,6 +215,7 @@ class Stream(Generic[T]):
                 source.stop()
             try:
                 with source:
+                    self._begun.set()
                     for frame in source.frames():
                         delay_s = self._first_retry_s
                         self.waiting = False
@@ -218,6 +225,7 @@ class Stream(Generic[T]):
             except EdgeDeployError as error:
                 if not self._retry or not (source.live or source.endless):
                     raise
+                self._begun.set()
                 # One that is there and gives nothing is not alive: then nothing feeds a watchdog.
                 if not getattr(error, "hung", False):
                     self._alive()
