@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import edge_deploy
@@ -22,6 +21,8 @@ from edge_deploy_android.adb import Adb, AdbDevice
 from edge_deploy_android.built_files import HARNESS_PACKAGE
 from edge_deploy_android.leaving import ROOT
 from edge_deploy_android.target import AndroidTarget
+
+from .answers import answer
 
 SERIAL = os.environ.get("EDGE_DEPLOY_ANDROID", "")
 TARGET = f"android:{SERIAL}"
@@ -50,20 +51,6 @@ def _state(device: AdbDevice) -> tuple[str, str, str]:
         device.run(["pm", "list", "packages", HARNESS_PACKAGE]).text,
         settings,
     )
-
-
-@pytest.fixture
-def int8(digits_models: Path) -> Path:
-    """The sample network, in int8."""
-    return digits_models / "digits_mobilenet_v2_int8.tflite"
-
-
-def answer(*arguments: str | Path, code: int = 0) -> dict[str, Any]:
-    """The JSON that a command prints."""
-    done = edge_deploy(*arguments, "--json")
-    assert done.returncode == code, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def test_the_phone_is_measured(int8: Path) -> None:

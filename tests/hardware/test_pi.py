@@ -10,12 +10,13 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import edge_deploy
 
 from edge_deploy.remote.ssh import SshDevice, parse_target
+
+from .answers import answer
 
 TARGET = os.environ.get("EDGE_DEPLOY_PI", "")
 
@@ -29,20 +30,6 @@ def board() -> Iterator[SshDevice]:
     """The board, for what the tests look up themselves."""
     with SshDevice(parse_target(TARGET)) as device:
         yield device
-
-
-@pytest.fixture
-def int8(digits_models: Path) -> Path:
-    """The sample network, in int8."""
-    return digits_models / "digits_mobilenet_v2_int8.tflite"
-
-
-def answer(*arguments: str | Path, code: int = 0) -> dict[str, Any]:
-    """The JSON that a command prints."""
-    done = edge_deploy(*arguments, "--json")
-    assert done.returncode == code, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def test_the_board_is_recognised_and_measured(int8: Path) -> None:

@@ -1,0 +1,1 @@
+"""Tests on hardware that is at hand: a phone, a board."""

@@ -1,0 +1,1 @@
+"""The installer that travels in a bundle: a package, so that its conftest hides no other."""
