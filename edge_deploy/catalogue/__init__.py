@@ -1,0 +1,26 @@
+"""Known devices: what they are, what power they draw and what their latency is predicted from.
+
+A device is one TOML file: `devices/*.toml` of this package, and the user's own beside them. Every
+value names its source; one marked "guess" was not confirmed there, and is shown as a guess
+wherever it appears.
+"""
+
+from .known_devices import all_profiles, damaged_files, device_profile, near_ids, recognise
+from .own_files import device_file, user_folder, with_latency
+from .parsing import parse_profile
+from .profile import Cluster, DeviceProfile, Fact
+
+__all__ = [
+    "Cluster",
+    "DeviceProfile",
+    "Fact",
+    "all_profiles",
+    "damaged_files",
+    "device_file",
+    "device_profile",
+    "near_ids",
+    "parse_profile",
+    "recognise",
+    "user_folder",
+    "with_latency",
+]

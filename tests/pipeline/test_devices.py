@@ -1,0 +1,238 @@
+"""`devices list` and `devices show`, in words and in JSON, with files of the user's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import edge_deploy
+from golden_keys import check_golden
+from rich.console import Console
+
+from edge_deploy.catalogue import all_profiles, device_profile, with_latency
+from edge_deploy.cli import devices_view, run
+from edge_deploy.prediction.latency_model import LatencyModel, Point
+
+BOARD = """\
+id = "my-board"
+name = "My Board"
+kind = "board"
+soc = "X1"
+like = "raspberry-pi-4b"
+currents_source = { source = "a profile", standing = "read" }
+
+[[clusters]]
+cores = 2
+core = "Cortex-A76"
+max_mhz = 2000
+active_ma_per_core = [50, 150]
+alternatives = [{ value = [60, 200], source = "another profile", standing = "guess" }]
+
+[clusters_source]
+source = "a [page]"
+standing = "read"
+
+[facts]
+isa = { value = "NEON", source = "a page", standing = "read" }
+ram = { value = ["1 GB", "2 GB"], source = "a page", standing = "guess" }
+ram_kind = { value = "DDR3", source = "a page", standing = "read" }
+storage_budget = { value = "50 MB", source = "a page", standing = "guess" }
+delegates = { value = ["XNNPACK", "NPU"], source = "a page", standing = "read" }
+accelerator = { value = "an NPU", source = "a page", standing = "read" }
+battery_mah = { value = 1000, source = "a page", standing = "read" }
+battery_v = { value = 3.7, source = "a page", standing = "read" }
+idle_w = { value = [0.1, 0.2], source = "a page", standing = "read", alternatives = [{ value = [0.3, 0.3], source = "a meter", standing = "read" }] }
+load_w = { value = [2.5, 2.5], source = "a page", standing = "read" }
+"""  # noqa: E501
+
+
+def entry(threads: int) -> LatencyModel:
+    features = {"dense_mmac": 40.0, "depthwise_mmac": 2.0}
+    return LatencyModel(
+        cluster="all",
+        dtype="float32",
+        threads=threads,
+        runtime="TFLite 2.5",
+        delegate="xnnpack",
+        coefficients={"dense_mmac": 0.25, "depthwise_mmac": 0.5},
+        points=(
+            Point("net_[a]", "net", 10.0, features, 9.0, 8.0),
+            Point("net_b", "net", 20.0, features, 25.0, 30.0),
+            Point("other", "others", 5.0, features, 5.25, None),
+        ),
+        made="2026-01-02",
+        source="a table",
+        standing="read",
+        like="raspberry-pi-4b",
+        scale_note="scaled by 1.5",
+        kinds=("CONV_2D",),
+        coverage80=0.75,
+    )
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the user's with one device that knows everything."""
+    monkeypatch.setenv("EDGE_DEPLOY_DEVICES", str(tmp_path))
+    (tmp_path / "my-board.toml").write_text(with_latency(BOARD, (entry(1), entry(2))))
+    return tmp_path
+
+
+def printed(capsys: pytest.CaptureFixture[str], *line: str) -> Any:
+    assert run([*line, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def at_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=width, highlight=False)
+    monkeypatch.setattr(devices_view, "table_console", lambda: console)
+
+
+def test_the_keys_of_a_device(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = printed(capsys, "devices", "show", "my-board")
+    check_golden("devices_keys.json", document)
+    assert document["origin"] == str(own / "my-board.toml")
+    first = document["latency"][0]
+    assert first["coefficients_ms"] == {"dense_mmac": 0.25, "depthwise_mmac": 0.5}
+    assert first["error"]["leave_one_out"] == pytest.approx((0.1 + 0.25 + 0.05) / 3)
+    assert first["error"]["worst"] == pytest.approx(0.25)
+    assert [point["family"] for point in first["points"]] == ["net", "net", "others"]
+
+
+def test_the_keys_of_the_list(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own / "damaged.toml").write_text("[[")
+    document = printed(capsys, "devices", "list")
+    ids = [device["id"] for device in document["devices"]]
+    assert ids == sorted([*all_profiles()])
+    mine = document["devices"][ids.index("my-board")]
+    check_golden("devices_list_keys.json", {**document, "devices": [mine]})
+    assert document["damaged"][0]["id"] == "damaged"
+    assert mine["latency"][0]["models"] == 3
+
+
+def test_without_a_command_it_lists(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["devices", "--json"]) == 0
+    bare = json.loads(capsys.readouterr().out)
+    assert bare == printed(capsys, "devices", "list")
+    assert run(["devices"]) == 0
+    out = capsys.readouterr().out
+    assert "raspberry-pi-5" in out
+    assert "my-board*" in out
+    assert str(own) in out.replace("\n", "")
+    assert run(["devices", "--json", "show", "pixel-3"]) == 2
+    assert "behind show" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_list_fits(
+    width: int, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_width(width, monkeypatch)
+    assert run(["devices", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[:-1])) <= width
+    rows = [line.split()[0] for line in lines if line[:1].islower() or line[:1] == "i"]
+    assert set(rows) >= {*all_profiles()} - {"my-board"}  # no id is cut in two
+    text = "\n".join(lines)
+    for words in ("1-2 GB?", "off by 13%", "0.1-0.2", "2 A76 2"):
+        assert words in " ".join(text.split()), words
+    assert ("My Board" in text) == (width == 200)
+
+
+@pytest.mark.parametrize(("width", "words"), [(80, "a guess"), (200, "as raspberry-pi-4b?")])
+def test_an_entry_without_points_is_a_guess(
+    width: int,
+    words: str,
+    own: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scaled = replace(entry(1), points=(), standing="guess", coverage80=None)
+    (own / "my-board.toml").write_text(with_latency(BOARD, (scaled,)))
+    at_width(width, monkeypatch)
+    assert run(["devices"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert words in out
+    assert "1 thread" in out
+    assert run(["devices", "show", "my-board", "--points"]) == 0
+    assert "a table (guess)" in " ".join(capsys.readouterr().out.split())
+    errors = printed(capsys, "devices", "show", "my-board")["latency"][0]["error"]
+    assert set(errors.values()) == {None}
+
+
+def test_show_names_every_source(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["devices", "show", "my-board"]) == 0
+    out = capsys.readouterr().out
+    for words in (
+        "My Board", "a [page]", "another profile", "50 to 150 mA", "60 to 200 mA", "a meter",
+        "0.3 W", "1 GB to 2 GB", "guess", "1000 mAh", "XNNPACK, NPU", "TFLite 2.5",
+        "2026-01-02", "raspberry-pi-4b", "scaled by 1.5", "a table (read)", "75%", "13.3%",
+        "25.0%", "--points",
+    ):  # fmt: skip
+        assert words in " ".join(out.split()), words
+    assert "net_[a]" not in out
+
+
+def test_show_with_points_names_every_model(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["devices", "show", "my-board", "--points"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("net_[a]") == 2
+    assert "+25.0%" in out
+    assert "-10.0%" in out
+    assert "0.25 dense_mmac" in out
+
+
+def test_every_shipped_device_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in all_profiles():
+        assert run(["devices", "show", name]) == 0
+        out = capsys.readouterr().out
+        assert "guess" in out
+        shown = printed(capsys, "devices", "show", name)
+        assert len(shown["latency"]) == len(device_profile(name).latency)
+
+
+@pytest.mark.parametrize("damage", ["head", "latency"])
+def test_a_damaged_file_is_named_and_the_others_are_listed(
+    own: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = own / "my-board.toml"
+    old, new = ("cores = 2", "cores = 0") if damage == "head" else ("threads = 2", "threads = 9")
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert run(["devices"]) == 0
+    told = capsys.readouterr()
+    assert f"Warning: the device file {path}" in told.err
+    assert "raspberry-pi-5" in told.out
+    listed = printed(capsys, "devices", "list")
+    assert [error["id"] for error in listed["damaged"]] == ["my-board"]
+    for options in ([], ["--json"]):
+        assert run(["devices", "show", "my-board", *options]) == 3
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.startswith(f"Error: the device file {path}")
+        assert told.err.count("\n") == 1
+
+
+def test_an_unknown_device_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["devices", "show", "Pixel 4 XL"]) == 2
+    assert "did you mean pixel-4?" in capsys.readouterr().err
+    assert run(["devices", "pixel-4"]) == 2
+    assert "devices show ID" in capsys.readouterr().err
+
+
+def test_help_lists_all_commands_and_imports_none() -> None:
+    shown = edge_deploy("devices", "--help")
+    assert shown.returncode == 0
+    for name in ("list", "show", "accuracy", "calibrate"):
+        assert f"  {name} " in shown.stdout
+    for name in ("accuracy", "calibrate"):
+        assert edge_deploy("devices", name, "--help").returncode == 0
+    program = "import sys; from edge_deploy.cli import run; run(['devices', '--help']); " + (
+        "sys.exit(any(name in sys.modules for name in ('numpy', 'rich', 'platformdirs')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0
