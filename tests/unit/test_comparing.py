@@ -16,14 +16,8 @@ from edge_deploy_runner.json_reader import read_json_object
 from measurements import made_up
 from small_models import float_model
 
-from edge_deploy.comparing import (
-    ROUNDS,
-    Comparison,
-    compare_accuracies,
-    compare_measurements,
-    diff,
-    memory_change,
-)
+from edge_deploy.changes import Comparison, memory_change
+from edge_deploy.comparing import ROUNDS, compare_accuracies, compare_measurements, diff
 
 
 def noisy(middle_ms: float, count: int = 400, seed: int = 1, **changes: Any) -> Measurement:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from edge_deploy_runner.bench.measuring import Measured
 from edge_deploy_runner.bench.records import DelegateUse, Energy, Measurement
-from edge_deploy_runner.errors import DeviceError
 from measurements import made_up
 from small_models import float_model
 
@@ -50,7 +49,7 @@ def test_a_phone_of_the_catalogue(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "changes", [{"model": "Pixel 8"}, {"emulated": True}, {"manufacturer": "Other", "model": "4"}]
+    "changes", [{"model": "Pixel 42"}, {"emulated": True}, {"manufacturer": "Other", "model": "4"}]
 )
 def test_any_other_phone_is_just_a_phone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, Any]
@@ -72,12 +71,3 @@ def test_no_power_model_of_other_cores(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert found.energy.evidence == evidence
         if evidence == "unknown":
             assert (words or f"the {used} delegate") in found.energy.reason
-
-
-@pytest.mark.parametrize(
-    ("device", "way"),
-    [("pixel-4", r"adb \(--device android\)"), ("raspberry-pi-5", r"ssh \(--device ssh://")],
-)
-def test_a_catalogue_device_says_how_to_reach_it(device: str, way: str) -> None:
-    with pytest.raises(DeviceError, match=way):
-        profiling.check_device(device)

@@ -1,0 +1,134 @@
+"""`edge-deploy devices accuracy`: how good the predictions are on models left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .completing import known_devices
+from .options import PATH, json_option
+
+if TYPE_CHECKING:
+    from edge_deploy.prediction.accuracy import Bound, Row
+
+
+@click.command("accuracy")
+@click.option(
+    "--device", "device_id", metavar="ID", shell_complete=known_devices,
+    help="One device's own fits, those of your calibration among them.",
+)  # fmt: skip
+@click.option(
+    "--table", metavar="CSV", type=PATH,
+    help="Fit another table of latencies instead: model, dtype, device, threads, latency_ms, "
+    "runtime.",
+)  # fmt: skip
+@click.option(
+    "--features", metavar="CSV", type=PATH,
+    help="Features of the networks in --table; of those that it lacks, the package's are used.",
+)  # fmt: skip
+@click.option("--markdown", is_flag=True, help="Print the tables of docs/prediction.md.")
+@json_option
+def command(
+    device_id: str | None, table: str | None, features: str | None, markdown: bool, as_json: bool
+) -> None:
+    """Say how good the predictions are on models that their fits did not see.
+
+    Each published model is left out of everything in turn, alone and with its whole family, and
+    predicted from the rest. Ends with 1 where the packaged tables miss a bound.
+    """
+    from edge_deploy_runner.errors import UsageError
+
+    from edge_deploy.catalogue import device_profile
+    from edge_deploy.prediction import accuracy, accuracy_page, tables
+
+    from .rendering import emit_json, note
+
+    if features and not table:
+        raise UsageError("--features goes with --table; name the table of latencies as well")
+    if markdown and (table or device_id or as_json):
+        raise UsageError("--markdown prints the packaged tables; give it alone")
+    if table and device_id:
+        raise UsageError("--table names its own devices; leave --device out")
+    notes: tuple[str, ...] = ()
+    bounds: tuple[Bound, ...] = ()
+    rows: tuple[Row, ...]
+    if markdown:
+        click.echo(accuracy_page.markdown(), nl=False)
+        return
+    if table:
+        networks = tables.read_networks(Path(features)) if features else tables.packaged_networks()
+        rows, notes = accuracy.table_rows(tables.read_latencies(Path(table)), networks)
+    elif device_id:
+        profile = device_profile(device_id)
+        rows = accuracy.device_rows(profile)
+        if not rows:
+            raise UsageError(
+                f"no model was timed on {profile.name}, so its error is not known; measure with "
+                f"`edge-deploy devices calibrate --device TARGET --id {profile.id}`"
+            )
+    else:
+        rows = accuracy.packaged_rows()
+        bounds = accuracy.bounds(rows)
+    if as_json:
+        emit_json(
+            {
+                "rows": [row.to_json() for row in rows],
+                "coverage80": accuracy.coverage(rows),
+                "notes": list(notes),
+                "bounds": [bound.to_json() for bound in bounds],
+            }
+        )
+    else:
+        _show(rows, bounds)
+        for text in notes:
+            note(f"Note: {text}")
+    if not all(bound.holds for bound in bounds):
+        raise SystemExit(1)
+
+
+def _show(rows: tuple[Row, ...], bounds: tuple[Bound, ...]) -> None:
+    from rich.markup import escape
+
+    from edge_deploy.prediction.accuracy import coverage
+
+    from .rendering import plain_table, table_console
+
+    console = table_console()
+    table = plain_table("Error on models left out of the fit, predicted against published")
+    for name in ("device", "dtype", "threads", "runtime"):
+        table.add_column(name, overflow="fold")
+    for name in ("models", "one out", "worst", "family out", "inside 80%"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            escape(row.group.device),
+            row.group.dtype,
+            row.group.threads,
+            escape(row.group.runtime),
+            str(row.n),
+            *(percent(value) for value in (row.mae_loo, row.worst, row.mae_lofo, row.coverage80)),
+        )
+    console.print(table)
+    share = coverage(rows)
+    if share is not None:
+        judged = sum(row.judged for row in rows)
+        console.print(f"{percent(share)} of {judged} left-out models lie inside their 80% interval")
+    if bounds:
+        table = plain_table("The bar")
+        table.add_column("figure")
+        table.add_column("value", justify="right")
+        table.add_column("bound", justify="right")
+        table.add_column("")
+        for bound in bounds:
+            limit = f"{bound.low:.0%} to {bound.high:.0%}" if bound.low else f"<= {bound.high:.1%}"
+            table.add_row(
+                bound.name, percent(bound.value), limit, "holds" if bound.holds else "MISSED"
+            )
+        console.print(table)
+
+
+def percent(share: float | None) -> str:
+    """A share in percent; a dash where there is none."""
+    return "-" if share is None else f"{share:.1%}"

@@ -1,0 +1,215 @@
+"""The device file of a calibration: which device it is, and the text with its coefficients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from edge_deploy_runner.errors import BadInputError, OutputError
+from edge_deploy_runner.output import check_free, write_bytes, write_json
+from edge_deploy_runner.toml import tomllib
+
+from edge_deploy.catalogue import (
+    DeviceProfile,
+    all_profiles,
+    device_file,
+    parse_profile,
+    recognise,
+    user_folder,
+    with_latency,
+)
+from edge_deploy.catalogue.own_files import check_id, read_text, split_at_marker
+
+from .calibrated_models import merged
+from .calibrating import Calibration
+from .latency_model import LatencyModel
+
+# Where neither the device nor a sibling says what clock it has; a profile needs one.
+_UNKNOWN_CLOCK_MHZ = 1000
+
+
+def recognised(machine: Mapping[str, Any]) -> DeviceProfile | None:
+    """The known device that a measured machine is; None for an unknown one, and for emulators."""
+    if machine.get("emulated"):
+        return None
+    model = machine.get("model")
+    if model is None:
+        return recognise(machine.get("board"))
+    names = {str(model).lower(), f"{machine.get('manufacturer')} {model}".lower()}
+    return next((one for one in all_profiles().values() if one.name.lower() in names), None)
+
+
+def id_of(machine: Mapping[str, Any], host: str) -> str:
+    """What to call a measured machine: the known device's id, else the phone's or host's name."""
+    known = recognised(machine)
+    if known is not None:
+        return known.id
+    name = machine.get("model") or host
+    if machine.get("model"):
+        name = f"{machine.get('manufacturer') or ''} {name}"
+    slug = re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-") or "my-device"
+    return f"{slug}-device" if slug in ("local", "android", "ssh") else slug
+
+
+def cluster_of(profile: DeviceProfile | None, threads: Sequence[int], cpus: str | None) -> str:
+    """The cores that a calibration ran on: those of --cpus, else the fastest if they suffice."""
+    names = [cluster.name for cluster in profile.clusters] if profile else ["all"]
+    if len(names) == 1 or profile is None:
+        return names[0]
+    if cpus in names:
+        return str(cpus)
+    fastest = max(profile.clusters, key=lambda cluster: cluster.max_mhz)
+    return fastest.name if fastest.cores >= max(threads) and cpus is None else "all"
+
+
+def check_place(device_id: str, output: str | Path | None, force: bool) -> Path:
+    """Where the file of a device goes, if it may: `output`, else among the user's own.
+
+    Raises `BadInputError` for an id that is none or does not agree with the file's name, and
+    `OutputError` where there is such a file already, or none may be written.
+    """
+    check_id(device_id)
+    path = Path(output) if output is not None else user_folder() / f"{device_id}.toml"
+    if path.name != f"{device_id}.toml":
+        raise BadInputError(
+            f"the file of {device_id} must be called {device_id}.toml, not {path.name}; change "
+            "--output or --id"
+        )
+    try:
+        return check_free(path, force)
+    except OutputError as error:
+        if not path.is_file():
+            raise
+        raise OutputError(
+            f"{device_id} has a file already ({path}); --force replaces its coefficients and keeps "
+            "the rest"
+        ) from error
+
+
+def device_text(
+    device_id: str,
+    path: Path,
+    models: Sequence[LatencyModel],
+    *,
+    machine: Mapping[str, Any] | None = None,
+    max_mhz: float | None = None,
+    like: DeviceProfile | None = None,
+) -> str:
+    """The text of a device's file with these coefficients.
+
+    What stands in the file already is kept, but for coefficients of the same runs. A new file of
+    a known device holds its id alone, and gets the facts from there; of another one it says what
+    `machine`, the "device" of a measurement, and `like` say. Raises `BadInputError` where the
+    file that is there is damaged.
+    """
+    before = read_text(path) if path.is_file() else ""
+    if not before and device_file(device_id):
+        before = f'id = "{device_id}"\n'
+    if not before:
+        before = tomli_w.dumps(_facts(device_id, machine or {}, max_mhz, like))
+    above, below = split_at_marker(before)
+    text = with_latency(above, merged(models, _entries(below, f"the device file {path}")))
+    entry = resources.files("edge_deploy") / "devices" / f"{device_id}.toml"
+    packaged = entry.read_bytes().decode() if entry.is_file() else ""
+    # Whatever is wrong is told now, not when it is used.
+    tuple(parse_profile(text, device_id, str(path), packaged).latency)
+    return text
+
+
+def _entries(below: str, origin: str) -> tuple[LatencyModel, ...]:
+    try:
+        entries = tomllib.loads(below).get("latency", [])
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{origin} is not TOML below its marker line: {error}") from error
+    return tuple(
+        LatencyModel.from_toml_dict(entry, f"{origin}: latency entry {number}")
+        for number, entry in enumerate(entries, 1)
+    )
+
+
+def write_calibration(path: Path, text: str, calibration: Calibration | None, force: bool) -> Path:
+    """Write a device's file, and every time of its calibration beside it, as JSON.
+
+    Each is written whole or not at all. Returns the path of the JSON file.
+    """
+    record = path.with_suffix(".calibration.json")
+    if calibration is not None:
+        write_json(record, calibration.to_json(), force=True)
+    write_bytes(path, text.encode(), force)
+    return record
+
+
+def _facts(
+    device_id: str, machine: Mapping[str, Any], max_mhz: float | None, like: DeviceProfile | None
+) -> dict[str, Any]:
+    """What is known of a device that no file describes yet."""
+    found: dict[str, Any] = {"id": device_id, "name": _name(device_id, machine)}
+    found["kind"] = _kind(machine, like)
+    found["soc"] = str(machine.get("soc") or machine.get("cpu_model") or _of(like, "soc"))
+    if like is not None:
+        found["like"] = like.id
+    if machine.get("board"):
+        found["device_tree"] = str(machine["board"])
+    found.update(_clusters(machine, max_mhz, like))
+    if machine.get("ram_bytes"):
+        found["facts"] = {
+            "ram": {
+                "value": f"{machine['ram_bytes'] / 1e6:.0f} MB",
+                "source": "the device itself, at its calibration",
+                "standing": "read",
+            }
+        }
+    return found
+
+
+def _name(device_id: str, machine: Mapping[str, Any]) -> str:
+    if machine.get("model"):
+        return f"{machine.get('manufacturer') or ''} {machine['model']}".strip()
+    return str(machine.get("board") or device_id)
+
+
+def _kind(machine: Mapping[str, Any], like: DeviceProfile | None) -> str:
+    if machine.get("android"):
+        return "phone"
+    board = str(machine.get("board") or "")
+    if board:
+        return "raspberry-pi" if board.startswith("Raspberry Pi") else "board"
+    return like.kind if like is not None and not machine else "computer"
+
+
+def _of(like: DeviceProfile | None, key: str) -> str:
+    return str(getattr(like, key)) if like is not None else "unknown"
+
+
+def _clusters(
+    machine: Mapping[str, Any], max_mhz: float | None, like: DeviceProfile | None
+) -> dict[str, Any]:
+    source = {"source": "the device itself, at its calibration", "standing": "read"}
+    core = str(machine.get("cpu_model") or "unknown")
+    clocks = [float(clock) for clock in (machine.get("core_max_mhz") or {}).values()]
+    if clocks:
+        clusters = [
+            {"cores": clocks.count(clock), "core": core, "max_mhz": clock}
+            for clock in sorted(set(clocks), reverse=True)[:3]
+        ]
+    elif max_mhz:
+        clusters = [{"cores": int(machine.get("cores") or 1), "core": core, "max_mhz": max_mhz}]
+    elif like is not None:
+        clusters = [
+            {"cores": one.cores, "core": one.core, "max_mhz": one.max_mhz, "name": one.name}
+            for one in like.clusters
+        ]
+        source = {"source": f"as of {like.id}", "standing": "guess"}
+    else:
+        clusters = [
+            {"cores": int(machine.get("cores") or 4), "core": core, "max_mhz": _UNKNOWN_CLOCK_MHZ}
+        ]
+        source = {
+            "source": f"its clock cannot be read: {_UNKNOWN_CLOCK_MHZ} MHz stands for any",
+            "standing": "guess",
+        }
+    return {"clusters": clusters, "clusters_source": source}

@@ -1,0 +1,259 @@
+"""Latency models of a calibration, or of somebody's own table: points in, coefficients out."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edge_deploy_runner.errors import BadInputError, UsageError
+from edge_deploy_runner.tflite.model_file import ModelFile
+
+from edge_deploy.catalogue import DeviceProfile
+
+from .calibrating import Calibration, ModelTimes
+from .calibration_fit import OperatorPoint, fit_calibration
+from .features import FEATURE_VERSION, features
+from .fitting import MIN_POINTS, FitResult, fit
+from .latency_model import LatencyModel, Point
+from .operator_features import OPERATOR_TERMS
+from .published import prior_for
+from .tables import (
+    Group,
+    Latency,
+    Network,
+    family_of,
+    groups,
+    packaged_networks,
+    read_networks,
+    terms_of,
+)
+from .workload import read_workload
+
+# How far, as a log, kernels of another runtime may have moved shapes against each other. Assumed:
+# no table has one device with two runtimes and networks enough.
+_OTHER_RUNTIME_HALF_WIDTH = 0.4
+
+
+def calibrated_models(
+    calibration: Calibration, cluster: str = "all", prior: DeviceProfile | None = None
+) -> tuple[LatencyModel, ...]:
+    """One model for each dtype and number of threads.
+
+    With `prior` each starts from that device's coefficients of the same dtype, and three
+    micro-models suffice; `UsageError` where it has none. Without, raises `BadInputError` for too
+    few micro-models.
+    """
+    entries_of: dict[tuple[str, int], list[ModelTimes]] = {}
+    for entry in calibration.times:
+        entries_of.setdefault((entry.timed.dtype, entry.threads), []).append(entry)
+    return tuple(
+        _model(calibration, entries, dtype, threads, cluster, prior)
+        for (dtype, threads), entries in entries_of.items()
+    )
+
+
+def _model(
+    calibration: Calibration,
+    entries: Sequence[ModelTimes],
+    dtype: str,
+    threads: int,
+    cluster: str,
+    prior: DeviceProfile | None,
+) -> LatencyModel:
+    points = [
+        Point(
+            entry.timed.model, entry.timed.family, entry.ms, entry.timed.features,
+            runtime=calibration.runtime,
+        )
+        for entry in entries
+        if not entry.timed.kind
+    ]  # fmt: skip
+    start = None if prior is None else _prior_model(prior, dtype, threads, cluster, calibration)
+    if start is None:
+        operators = [
+            OperatorPoint(entry.timed.model, entry.timed.kind, entry.ms, entry.timed.features)
+            for entry in entries
+            if entry.timed.kind
+        ]
+        result = fit_calibration(points, operators)
+        of_what = f"{len(points)} micro-models and {len(operators)} of their operators alone"
+    else:
+        # What it says of a micro-model on the sibling gives nothing away of this device.
+        measured_there = any(name in OPERATOR_TERMS for name in start.coefficients)
+        result = fit(points, prior=replace(start, points=()) if measured_there else start)
+        of_what = f"{len(points)} micro-models"
+    kinds = {kind for entry in entries for kind in entry.timed.kinds}
+    tails = calibration.tails.get(threads, ())
+    return LatencyModel(
+        cluster=cluster,
+        dtype=dtype,
+        threads=threads,
+        runtime=calibration.runtime,
+        delegate=calibration.delegate,
+        coefficients={name: value for name, value in result.coefficients.items() if value > 0},
+        points=result.points,
+        made=datetime.date.today().isoformat(),
+        source=f"edge-deploy devices calibrate: {of_what}",
+        standing="simulated" if calibration.evidence == "simulated" else "measured",
+        like="" if prior is None else prior.id,
+        scale_note="" if start is None else _scale_note(start, result, calibration.runtime),
+        kinds=tuple(sorted(kinds | set(start.kinds if start else ()))),
+        feature_version=FEATURE_VERSION,
+        residuals=_residuals_of(start),
+        spread=_spread(result, start, calibration.runtime),
+        coverage80=result.coverage80,
+        p90_over_p50=(max(1.0, min(tails)), max(1.0, *tails)) if tails else None,
+    )
+
+
+def _scale_note(start: LatencyModel, result: FitResult, runtime: str) -> str:
+    note = (
+        f"started from its {start.dtype} on {start.threads} thread{'s' * (start.threads > 1)} with "
+        f"{start.runtime}, all coefficients times {result.scale:.3g}; each then moved as the "
+        "points ask"
+    )
+    if start.runtime != runtime:
+        note += "; no point of that runtime stands here"
+    return note
+
+
+def _spread(result: FitResult, start: LatencyModel | None, runtime: str) -> float:
+    """How much leaning on a sibling widens: more where that ran another runtime."""
+    if start is None or start.runtime == runtime:
+        return result.spread
+    return max(result.spread, _OTHER_RUNTIME_HALF_WIDTH)
+
+
+def _residuals_of(start: LatencyModel | None) -> tuple[float, ...]:
+    """What the prior's own held-out points missed: as far as it may be wrong where it leads."""
+    if start is None:
+        return ()
+    from .conformal import log_residual
+
+    own = [
+        log_residual(point.measured_ms, held)
+        for point in start.points
+        for held in [point.family_held_out_ms or point.held_out_ms]
+        if held is not None
+    ]
+    return tuple(own) or start.residuals
+
+
+def _prior_model(
+    prior: DeviceProfile, dtype: str, threads: int, cluster: str, calibration: Calibration
+) -> LatencyModel:
+    """The sibling's coefficients to start from: the same dtype, then the nearest runs."""
+    found = [model for model in prior.latency if model.dtype == dtype]
+    if not found:
+        known = ", ".join(sorted({model.dtype for model in prior.latency})) or "none"
+        raise UsageError(
+            f"{prior.id} has no coefficients of {dtype} to start from (it has: {known}); calibrate "
+            "without --quick, which starts from nothing, or choose others with --dtypes"
+        )
+    return min(
+        found,
+        key=lambda model: (
+            model.runtime != calibration.runtime,
+            model.cluster != cluster,
+            abs(model.threads - threads),
+        ),
+    )
+
+
+def models_of_tables(
+    latencies: Iterable[Latency], networks: Mapping[str, Network], source: str,
+    prior: DeviceProfile | None = None,
+) -> tuple[tuple[LatencyModel, ...], tuple[str, ...]]:  # fmt: skip
+    """Models fitted to measured tables, and a sentence for each kind of row left out.
+
+    A group of `fitting.MIN_POINTS` or more stands alone; a smaller one starts from `prior`, or
+    else from the published Pixel 3. Raises `BadInputError` where the rows are of several devices,
+    or no group has points enough.
+    """
+    latencies = tuple(latencies)
+    devices = sorted({row.device for row in latencies})
+    if len(devices) > 1:
+        raise BadInputError(
+            f"{source} has rows of {len(devices)} devices ({', '.join(devices)}); give one table "
+            "for each device"
+        )
+    found, notes = groups(latencies, networks)
+    models, small = [], []
+    for group, points in found.items():
+        if not group.threads.isdigit() or int(group.threads) < 1:
+            small.append(f"{group.name()}: its number of threads is not known")
+            continue
+        try:
+            models.append(_model_of_group(group, points, networks, source, prior))
+        except BadInputError as error:
+            small.append(f"{group.name()}: {error}")
+    if not models:
+        raise BadInputError(
+            f"nothing of {source} can be fitted: {'; '.join([*small, *notes]) or 'it has no rows'}"
+        )
+    return tuple(models), (*small, *notes)
+
+
+def read_features(paths: Iterable[Path]) -> dict[str, Network]:
+    """The networks of CSV tables and `.tflite` files, and those of the packaged table.
+
+    A file's network is called as the file is, without `.tflite`. Raises `BadInputError`.
+    """
+    found = packaged_networks()
+    for path in paths:
+        if path.suffix.lower() == ".csv":
+            found.update(read_networks(path))
+        else:
+            workload = read_workload(ModelFile.open(path))
+            found[path.stem] = Network(family_of(path.stem), features(workload))
+    return found
+
+
+def _model_of_group(
+    group: Group, points: tuple[Point, ...], networks: Mapping[str, Network], source: str,
+    prior: DeviceProfile | None,
+) -> LatencyModel:  # fmt: skip
+    terms = terms_of(points)
+    start = None
+    if prior is not None:
+        start = next((model for model in prior.latency if model.dtype == group.dtype), None)
+    if start is None and len(points) < MIN_POINTS:
+        start = prior_for(group.dtype, terms)
+    result = fit(points, terms if start is None else None, prior=start)
+    return LatencyModel(
+        cluster="all",
+        dtype=group.dtype,
+        threads=int(group.threads),
+        runtime=group.runtime,
+        delegate=group.delegate or "xnnpack",
+        coefficients={name: value for name, value in result.coefficients.items() if value > 0},
+        points=result.points,
+        made=datetime.date.today().isoformat(),
+        source=source,
+        standing="read",
+        like="" if start is None else (prior.id if prior else start.like),
+        scale_note="" if start is None else _scale_note(start, result, group.runtime),
+        kinds=start.kinds if start is not None else _TABLE_KINDS,
+        residuals=_residuals_of(start),
+        spread=_spread(result, start, group.runtime),
+        coverage80=result.coverage80,
+    )
+
+
+# What the totals of a table of features speak of.
+_TABLE_KINDS = (
+    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED",
+    "MAX_POOL_2D", "MEAN", "MUL", "PAD", "RESHAPE", "SOFTMAX",
+)  # fmt: skip
+
+
+def merged(new: Sequence[LatencyModel], before: Iterable[LatencyModel]) -> tuple[LatencyModel, ...]:
+    """The new models, and of those before what none of the new ones stands for."""
+    replaced = {_key(model) for model in new}
+    return (*new, *(model for model in before if _key(model) not in replaced))
+
+
+def _key(model: LatencyModel) -> tuple[object, ...]:
+    return model.cluster, model.dtype, model.threads, model.runtime, model.delegate

@@ -1,0 +1,148 @@
+"""Which of a device's coefficients answer for a run, or a sentence why none of them can."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from edge_deploy_runner.errors import BadInputError, UsageError
+
+from edge_deploy.catalogue import DeviceProfile
+
+from .latency_model import LatencyModel
+
+DEFAULT_THREADS = 4
+# The best first: the user's own times beat published ones.
+_STANDINGS = ("measured", "read", "guess", "simulated")
+_NOT_THE_CPU = ("gpu", "nnapi")
+_VERSION = re.compile(r"(?:tflite|litert|tensorflow(?: ?lite)?)\D{0,10}(\d+)\.(\d+)", re.I)
+
+
+def choose(
+    device: DeviceProfile,
+    dtype: str,
+    *,
+    threads: int | None = None,
+    runtime: str | None = None,
+    delegate: str = "auto",
+) -> tuple[LatencyModel, ...]:
+    """The coefficients that fit, the best first; what was asked for is never traded for another.
+
+    Best is what the user measured, then the newest runtime, then the most threads up to four (or
+    the nearest number), then the fastest cores. `runtime` is a name, or a part that only one of
+    them has. Raises `UsageError` for options and `BadInputError` for models without data, both
+    with what there is.
+    """
+    if delegate in _NOT_THE_CPU:
+        raise UsageError(
+            f"latency on {delegate.upper()} cannot be predicted: how it splits a network shows on "
+            f"the device alone, and published times hold for their own networks; {_way(device)}"
+        )
+    if not device.latency:
+        raise UsageError(
+            f"no model's time on {device.name} is known, so none can be predicted; {_way(device)}, "
+            f"or `edge-deploy devices calibrate --device TARGET --id {device.id}`"
+        )
+    found = _with(device.latency, lambda model: model.dtype == dtype)
+    if not found:
+        raise BadInputError(
+            f"there are no times of {dtype} models on {device.name}, so this one's cannot be "
+            f"predicted; convert it to one of {_listed(m.dtype for m in device.latency)}, "
+            f"or {_way(device)}"
+        )
+    if delegate != "auto":
+        found = _require(
+            _with(found, lambda model: model.delegate == delegate),
+            f"--delegate {delegate}: the times of {dtype} models on {device.name} are of "
+            f"{_listed(m.delegate for m in found)}",
+        )
+    if runtime is not None:
+        found = _of_runtime(found, runtime, f"{dtype} models on {device.name}")
+    if threads is not None:
+        found = _require(
+            _with(found, lambda model: model.threads == threads),
+            f"--threads {threads}: the times of {dtype} models on {device.name} are of "
+            f"{_listed(str(m.threads) for m in found)} threads, and how the others compare is "
+            "measured, not assumed",
+        )
+    return tuple(sorted(found, key=lambda model: _rank(model, device)))
+
+
+def same_runs(chosen: LatencyModel, models: Iterable[LatencyModel]) -> tuple[LatencyModel, ...]:
+    """Coefficients from the same runs as `chosen` but for the threads, itself among them.
+
+    Fewest threads first; one for each number.
+    """
+    found: dict[int, LatencyModel] = {chosen.threads: chosen}
+    for model in models:
+        if _runs(model) == _runs(chosen):
+            found.setdefault(model.threads, model)
+    return tuple(found[threads] for threads in sorted(found))
+
+
+def _runs(model: LatencyModel) -> tuple[str, ...]:
+    return model.cluster, model.dtype, model.runtime, model.delegate, model.source
+
+
+def _of_runtime(
+    models: Sequence[LatencyModel], runtime: str, whose: str
+) -> tuple[LatencyModel, ...]:
+    names = list(dict.fromkeys(model.runtime for model in models))
+    matching = [name for name in names if name == runtime] or [
+        name for name in names if runtime.lower() in name.lower()
+    ]
+    if len(matching) == 1:
+        return _with(models, lambda model: model.runtime == matching[0])
+    what = "none of them is" if not matching else "more than one of them is"
+    raise UsageError(
+        f"--runtime-version {runtime}: {what} that; the times of {whose} are of "
+        f"{_listed(matching or names)}"
+    )
+
+
+def _with(
+    models: Iterable[LatencyModel], fits: Callable[[LatencyModel], bool]
+) -> tuple[LatencyModel, ...]:
+    return tuple(model for model in models if fits(model))
+
+
+def _require(models: tuple[LatencyModel, ...], refusal: str) -> tuple[LatencyModel, ...]:
+    if not models:
+        raise UsageError(refusal)
+    return models
+
+
+def _rank(model: LatencyModel, device: DeviceProfile) -> tuple[object, ...]:
+    fastest = sorted(device.clusters, key=lambda cluster: -cluster.max_mhz)
+    clusters = [cluster.name for cluster in fastest]
+    return (
+        _STANDINGS.index(model.standing),
+        tuple(-number for number in runtime_age(model.runtime)),
+        model.threads > DEFAULT_THREADS,
+        abs(DEFAULT_THREADS - model.threads),
+        clusters.index(model.cluster) if model.cluster in clusters else len(clusters),
+    )
+
+
+def runtime_age(runtime: str) -> tuple[int, int, int, int, int]:
+    """A runtime's place in time, greater for newer: LiteRT after TFLite, then version, then year.
+
+    0 stands for what the name does not say. Of two that are as old, 32-bit ones come before others.
+    """
+    is_litert = "litert" in runtime.lower()
+    version = _VERSION.search(runtime)
+    major, minor = (int(part) for part in version.groups()) if version else (0, 0)
+    year = re.search(r"\b(20\d\d)\b", runtime)
+    bits = int("32-bit" not in runtime)
+    return int(is_litert), major, minor, int(year.group(1)) if year else 0, bits
+
+
+def _way(device: DeviceProfile) -> str:
+    target = "android" if device.kind == "phone" else "ssh://USER@HOST"
+    return f"measure on the device itself, with --device {target}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """`A, B`, or `A, 32-bit; A, 64-bit` where names have commas of their own."""
+    found = sorted(set(names))
+    return ("; " if any("," in name for name in found) else ", ").join(found)

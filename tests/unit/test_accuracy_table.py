@@ -1,0 +1,226 @@
+"""How good the predictions are: the bar holds, and other tables are judged the same way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT
+from edge_deploy_runner.errors import BadInputError
+
+from edge_deploy.cli.devices_accuracy import command
+from edge_deploy.prediction import accuracy, accuracy_page, tables
+
+PAGE = ROOT / "docs" / "prediction.md"
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@pytest.mark.parametrize("index", range(7))
+def test_the_bar_holds(index: int) -> None:
+    bound = accuracy.bounds(accuracy.packaged_rows())[index]
+    assert bound.holds, f"{bound.name}: {bound.value}"
+
+
+def test_a_missed_bound_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    missed = accuracy.Bound("a figure", 0.2, 0, 0.1)
+    monkeypatch.setattr(accuracy, "packaged_rows", lambda: ())
+    monkeypatch.setattr(accuracy, "bounds", lambda rows: (missed,))
+    result = CliRunner().invoke(command, [])
+    assert result.exit_code == 1
+    assert "MISSED" in result.output
+    assert not accuracy.Bound("a figure", None, 0, 0.1).holds
+
+
+def test_the_page_is_up_to_date() -> None:
+    page = PAGE.read_text("utf-8")
+    plot = PAGE.with_name(accuracy_page.PLOT).read_text("utf-8")
+    again = accuracy_page.with_tables(page, accuracy_page.markdown())
+    command = "run python -m edge_deploy.prediction.accuracy_page docs/prediction.md"
+    # Another machine's arithmetic may round the last digit the other way.
+    for old, new in ((page, again), (plot, accuracy_page.plot_svg())):
+        assert NUMBER.sub("#", old) == NUMBER.sub("#", new), command
+        figures = [float(figure) for figure in NUMBER.findall(new)]
+        assert [float(figure) for figure in NUMBER.findall(old)] == pytest.approx(
+            figures, abs=0.11
+        ), command
+
+
+def test_json_has_every_left_out_model() -> None:
+    result = CliRunner().invoke(command, ["--json"])
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    row = document["rows"][0]
+    assert (row["device"], row["dtype"], row["models"]) == ("pixel-3", "float32", 32)
+    assert len(row["points"]) == 32
+    inside = [p["low_ms"] <= p["measured_ms"] <= p["high_ms"] for p in row["points"]]
+    assert row["coverage80"] == pytest.approx(sum(inside) / 32)
+    errors = [abs(p["held_out_ms"] / p["measured_ms"] - 1) for p in row["points"]]
+    assert row["mae_loo"] == pytest.approx(sum(errors) / 32)
+
+
+BASE = "model,dense_mmac,depthwise_mmac,fc_mmac,activation_melems,weight_melems,n_ops"
+
+
+def renamed_tables() -> tuple[str, str]:
+    """The Pixel 3's float32 rows as somebody else's: other names, and the base features alone."""
+    networks = tables.packaged_networks()
+    latencies, features = io.StringIO(), io.StringIO()
+    times, counts = csv.writer(latencies), csv.writer(features)
+    times.writerow(["model", "dtype", "device", "unit", "threads", "latency_ms", "runtime"])
+    counts.writerow(BASE.split(","))
+    for row in tables.packaged_latencies():
+        if (row.device, row.dtype, row.unit) == ("pixel-3", "float32", "CPU"):
+            network = networks[row.model]
+            if row.model in ("DenseNet", "SqueezeNet", "Inception_V3", "Inception_V4"):
+                continue
+            name = f"{network.family}-like_{row.model[-9:]}"
+            times.writerow([name, "FP32", "Phone", "CPU", "4", 1.7 * row.latency_ms, "TFLite 9"])
+            values = [network.features[key] for key in BASE.split(",")[1:6]]
+            counts.writerow([name, *values, 30])
+    return latencies.getvalue(), features.getvalue()
+
+
+def test_tables_with_the_base_features_alone_are_judged_too(tmp_path: Path) -> None:
+    latencies, features = renamed_tables()
+    (tmp_path / "times.csv").write_text(latencies)
+    (tmp_path / "features.csv").write_text(features)
+    result = CliRunner().invoke(
+        command,
+        ["--table", str(tmp_path / "times.csv"), "--features", str(tmp_path / "features.csv"),
+         "--json"],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    row = json.loads(result.stdout)["rows"][0]
+    assert row["models"] == 29
+    assert row["mae_loo"] < 0.07
+    assert row["mae_lofo"] < 0.15
+    assert 0.72 <= row["coverage80"] <= 0.9
+
+
+def test_the_tables_of_detectors_need_no_features_of_their_own() -> None:
+    text = (
+        "model,input,dtype,device,threads,latency_ms,runtime,source\n"
+        "EfficientDet-lite0,320x320,FP32,Board,4,400,TFLite 2.18,x\n"
+        "EfficientDet-lite2,448x448,FP32,Board,4,1250,TFLite 2.18,x\n"
+        "SSDLite Mobilenet v2,300x300,FP32,Board,4,230,TFLite 2.18,x\n"
+    )
+    rows, notes = accuracy.table_rows(tables.parse_latencies(text, "it"), {})
+    assert rows[0].n == 3
+    assert rows[0].mae_loo is not None
+    assert rows[0].mae_loo < 0.4
+    assert notes == ()
+
+
+def test_dates_keep_runtimes_apart() -> None:
+    text = (
+        "model,dtype,device,threads,latency_ms,runtime,date,source\n"
+        "MobileNet v1 1.0X,FP32,Pixel,n_big,43,XNNPACK,2020-03-27,x\n"
+        "MobileNet v2 1.0X,FP32,Pixel,n_big,26,XNNPACK,2020-03-27,x\n"
+        "MobileNet v2 1.0X,FP32,Pixel,n_big,20,XNNPACK,2022-03-27,x\n"
+    )
+    rows, notes = accuracy.table_rows(tables.parse_latencies(text, "it"), {})
+    assert [(row.n, row.group.runtime, row.group.threads) for row in rows] == [
+        (2, "XNNPACK, 2020-03-27", "n_big")
+    ]
+    assert "one model tells nothing" in notes[0]
+
+
+def test_other_units_and_unsure_dtypes_are_left_out_and_said() -> None:
+    text = (
+        "model,dtype,device,unit,threads,latency_ms,runtime\n"
+        "Mobilenet_V1_1.0_224,float32,P,CPU,4,24,T\n"
+        "Mobilenet_V2_1.0_224,float32,P,CPU,4,17,T\n"
+        "Mobilenet_V2_1.0_224,float32,P,GPU,,9,T\n"
+        "Mobilenet_V2_1.0_224,uint8?,P,CPU,4,9,T\n"
+        "MyNet,float32,P,CPU,4,9,T\n"
+        "DenseNet,float32,P,CPU,4,195,T\n"
+    )
+    rows, notes = accuracy.table_rows(tables.parse_latencies(text, "it"), {})
+    assert rows[0].n == 2
+    assert [next(w for w in ("GPU", "uint8?", "MyNet") if w in n) for n in notes] == [
+        "GPU", "uint8?", "MyNet",
+    ]  # fmt: skip
+    assert "DenseNet" in notes[2]
+
+
+HEAD = "model,dtype,device,threads,latency_ms,runtime\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "lacks the column model"),
+        ("model,dtype\n", "lacks the column device"),
+        (HEAD, "has no rows"),
+        (HEAD + "a,float32,P,4,fast,T\n", "line 2: latency_ms is 'fast', not a figure"),
+        (HEAD + "a,float32,P,4,-3,T\n", "line 2: latency_ms is -3; it must be above 0"),
+        (HEAD + "a,float32,P,4,nan,T\n", "not a figure"),
+        (HEAD + "a,float32,P,4,3,\n", "line 2: runtime is empty"),
+        (HEAD + "a,float32,P,4\n", "line 2: its number of fields"),
+    ],
+)
+def test_damaged_tables_of_latencies_are_refused(text: str, words: str) -> None:
+    with pytest.raises(BadInputError, match=words):
+        tables.parse_latencies(text, "the table x.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model,dense_mmac\n", "lacks the column depthwise_mmac"),
+        (f"{BASE}\n", "has no rows"),
+        (f"{BASE}\na,1,2,0,x,1,3\n", "activation_melems is 'x', not a figure"),
+        (f"{BASE}\na,1,2,0,-1,1,3\n", "activation_melems is negative"),
+        (f"{BASE}\na,0,0,0,1,1,3\n", "zero MACs"),
+        (f"{BASE}\na,1,2,0,,1,3\n", "activation_melems is empty"),
+        (f"{BASE}\na,1,2,0,1,1,3\na,2,2,0,1,1,3\n", "a stands there twice"),
+    ],
+)
+def test_damaged_tables_of_features_are_refused(text: str, words: str) -> None:
+    with pytest.raises(BadInputError, match=words):
+        tables.parse_networks(text, "the table x.csv")
+
+
+def test_a_table_of_strangers_is_refused() -> None:
+    latencies = tables.parse_latencies(HEAD + "a,float32,P,4,3,T\nb,float32,P,4,5,T\n", "it")
+    with pytest.raises(BadInputError, match=r"no rows of this table can be fitted.*features: a, b"):
+        accuracy.table_rows(latencies, {})
+
+
+def test_a_missing_file_is_bad_input() -> None:
+    with pytest.raises(BadInputError, match=r"cannot read the table nowhere\.csv"):
+        tables.read_latencies(Path("nowhere.csv"))
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("Mobilenet_V1_0.25_128", "mobilenetv1"),
+        ("MobileNet v2 1.4", "mobilenetv2"),
+        ("ResNet50_224", "resnet"),
+        ("ResNet_V2_101", "resnet"),
+        ("NASNet_large", "nasnet"),
+        ("NASNet_mobile", "nasnet"),
+        ("EfficientNet-Lite3", "efficientnet"),
+        ("Inception_V3@299x299", "inception"),
+        ("VGG16", "vgg"),
+    ],
+)
+def test_families_are_read_from_names(model: str, family: str) -> None:
+    assert tables.family_of(model) == family
+
+
+def test_options_that_do_not_go_together_are_usage_errors() -> None:
+    from edge_deploy_runner.errors import UsageError
+
+    for arguments in (
+        ["--features", "x.csv"], ["--markdown", "--json"], ["--table", "x", "--device", "pixel-3"],
+        ["--device", "pixel-6"],
+    ):  # fmt: skip
+        result = CliRunner().invoke(command, arguments)
+        assert isinstance(result.exception, UsageError), arguments

@@ -1,0 +1,168 @@
+"""Calibrations of this machine, short ones, and what makes one impossible."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from edge_deploy_runner.bench.measuring import Measured, Request, measure
+from edge_deploy_runner.bench.records import OperatorTiming
+from edge_deploy_runner.errors import DeviceError, UsageError
+
+from edge_deploy.prediction import calibrating
+from edge_deploy.prediction.calibrating import Calibration, ModelTimes, calibrate
+from edge_deploy.prediction.calibration_models import TimedModel, prepare_models
+from edge_deploy.prediction.micro_models import MICRO_MODELS, MicroModel
+
+# The two that are made and run fastest.
+SMALL = tuple(one for one in MICRO_MODELS if one.name in ("separable_net", "elementwise"))
+
+
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    return calibrate(None, threads=(1,), dtypes=("int8",), micro_models=SMALL, rounds=2)
+
+
+def test_models_come_before_their_operators_and_each_shape_once() -> None:
+    models = prepare_models(SMALL, ("float32", "int8"))
+    wholes, parts = models[:4], models[4:]
+    assert [(one.model, one.dtype) for one in wholes] == [
+        (one.name, dtype) for dtype in ("float32", "int8") for one in SMALL
+    ]
+    assert all(not one.kind and len(one.kinds) > 1 for one in wholes)
+    assert all(one.kind and one.kinds == (one.kind,) for one in parts)
+    shapes = [(one.dtype, one.kind, *sorted(one.features.items())) for one in parts]
+    assert len(set(shapes)) == len(shapes)
+    for dtype in ("float32", "int8"):
+        whole = sum(one.features["dense_mmac"] for one in wholes if one.dtype == dtype)
+        alone = sum(one.features["dense_mmac"] for one in parts if one.dtype == dtype)
+        assert 0.5 * whole < alone <= whole
+
+
+def test_a_short_calibration_of_this_machine(calibration: Calibration) -> None:
+    assert calibration.evidence == "measured"
+    assert calibration.delegate == "xnnpack"
+    assert calibration.runtime.split()[0] in ("ai_edge_litert", "tflite_runtime")
+    assert calibration.machine["cores"] == os.cpu_count()
+    wholes = [one for one in calibration.times if not one.timed.kind]
+    parts = [one for one in calibration.times if one.timed.kind]
+    assert {one.timed.model for one in wholes} == {one.name for one in SMALL}
+    assert all(len(one.times_ms) == 2 * 3 for one in wholes)
+    assert all(len(one.times_ms) == 2 for one in parts)
+    assert all(0 < min(one.times_ms) <= one.ms <= max(one.times_ms) for one in calibration.times)
+    assert all(tail >= 1 for tail in calibration.tails[1])
+    # HARD_SWISH of integers runs on slow kernels: the features must not hide that.
+    by_kind = {one.timed.kind: one for one in parts}
+    slow, fast = by_kind["HARD_SWISH"], by_kind["ADD"]
+    assert slow.ms / slow.timed.features["HARD_SWISH.melems"] > (
+        fast.ms / fast.timed.features["ADD.melems"]
+    )
+
+
+def test_every_time_is_in_the_record(calibration: Calibration) -> None:
+    document = json.loads(json.dumps(calibration.to_json()))
+    assert document["runtime"] == calibration.runtime
+    assert len(document["times"]) == len(calibration.times)
+    first = document["times"][0]
+    assert first["operator"] is None
+    assert first["times_ms"] == list(calibration.times[0].times_ms)
+
+
+def test_progress_goes_from_nothing_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, int, int]] = []
+    calibrate(
+        None, threads=(1,), dtypes=("int8",), micro_models=SMALL[:1], rounds=1,
+        on_progress=lambda stage, done, total: seen.append((stage, done, total)),
+    )  # fmt: skip
+    rounds = [entry for entry in seen if entry[0].startswith("round")]
+    assert any(f"{SMALL[0].name} int8, " in stage for stage, _, _ in rounds)
+    assert [done for _, done, _ in rounds] == sorted(done for _, done, _ in rounds)
+    assert rounds[-1][1] == rounds[-1][2] == 1000
+
+
+def changed(**changes: Any) -> Any:
+    """A measure that measures, and then says something else."""
+
+    def measured(request: Request, operators: Any = (), report: Any = None) -> Measured:
+        found = measure(request, operators)
+        return replace(found, measurement=replace(found.measurement, **changes))
+
+    return measured
+
+
+def quick(**options: Any) -> Calibration:
+    settings: dict[str, Any] = {
+        "threads": (1,), "dtypes": ("int8",), "micro_models": SMALL[:1], "rounds": 1, **options,
+    }  # fmt: skip
+    return calibrate(None, **settings)
+
+
+def test_a_device_that_was_held_back_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrating, "measure", changed(void=("the board reported throttled",)))
+    with pytest.raises(DeviceError, match=r"held back .* the board reported throttled.*calibrate"):
+        quick()
+
+
+def test_a_model_that_does_not_run_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crashing(request: Request, operators: Any = (), report: Any = None) -> Measured:
+        found = measure(request)
+        timings = tuple(
+            OperatorTiming(one.name, one.kind, None, "the runtime crashed") for one in operators
+        )
+        return replace(found, measurement=replace(found.measurement, operators=timings))
+
+    monkeypatch.setattr(calibrating, "measure", crashing)
+    with pytest.raises(
+        DeviceError, match=f"{SMALL[0].name} int8 does not run .* the runtime crashed.*--dtypes"
+    ):
+        quick()
+
+
+def test_a_runtime_that_changes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = iter("01234567")
+
+    def updated(request: Request, operators: Any = (), report: Any = None) -> Measured:
+        runtime = {"name": "tflite", "version": next(versions), "origin": "device"}
+        found: Measured = changed(runtime=runtime)(request, operators)
+        return found
+
+    monkeypatch.setattr(calibrating, "measure", updated)
+    with pytest.raises(DeviceError, match="runtime changed during the calibration"):
+        quick(rounds=2)
+
+
+def test_a_refusal_comes_before_the_long_part() -> None:
+    def refuse(machine: dict[str, Any]) -> None:
+        raise UsageError(f"not on {machine['cores']} cores")
+
+    stages: list[str] = []
+    with pytest.raises(UsageError, match="not on"):
+        quick(on_machine=refuse, on_progress=lambda stage, done, total: stages.append(stage))
+    assert not [stage for stage in stages if stage.startswith("round")]
+
+
+def test_more_threads_than_cores_and_no_rounds() -> None:
+    with pytest.raises(UsageError, match="threads that share one"):
+        quick(threads=(1, (os.cpu_count() or 1) + 1))
+    with pytest.raises(UsageError, match="rounds is 0"):
+        quick(rounds=0)
+
+
+def test_noise_is_what_whole_models_differ_by() -> None:
+    def times(*values: float, kind: str = "") -> ModelTimes:
+        return ModelTimes(TimedModel("a", "a", "int8", kind, (), {}, b""), 1, values)
+
+    noisy = Calibration(
+        {}, "x 1", "xnnpack", "measured", None,
+        (times(1.0, 1.0, 1.2), times(1.0, 9.0, kind="ADD")), {}, (), 1.0,
+    )  # fmt: skip
+    assert noisy.noise == pytest.approx(0.2)
+
+
+def test_micro_models_for_a_quick_calibration_exist() -> None:
+    names = {one.name for one in MICRO_MODELS}
+    assert set(calibrating.QUICK_MODELS) <= names
+    assert all(isinstance(one, MicroModel) for one in MICRO_MODELS)

@@ -1,0 +1,107 @@
+"""Which coefficients answer for a run: what was asked for, never something near it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from edge_deploy_runner.errors import BadInputError, UsageError
+from known_devices import latency, write_device
+
+from edge_deploy.catalogue import DeviceProfile, parse_profile
+from edge_deploy.prediction.choosing import choose, runtime_age, same_runs
+from edge_deploy.prediction.latency_model import LatencyModel
+
+
+def device(tmp_path: Path, *models: LatencyModel, kind: str = "board") -> DeviceProfile:
+    path = write_device(tmp_path, models, kind=kind)
+    return parse_profile(path.read_text(), "test-board", str(path))
+
+
+def test_the_most_threads_up_to_four_are_the_default(tmp_path: Path) -> None:
+    found = device(tmp_path, *(latency(threads=number) for number in (1, 2, 4, 8)))
+    assert choose(found, "float32")[0].threads == 4
+    assert choose(found, "float32", threads=8)[0].threads == 8
+    few = device(tmp_path, latency(threads=1), latency(threads=2))
+    assert choose(few, "float32")[0].threads == 2
+    many = device(tmp_path, latency(threads=8), latency(threads=6))
+    assert choose(many, "float32")[0].threads == 6
+
+
+def test_the_users_own_times_come_first_then_the_newest_runtime(tmp_path: Path) -> None:
+    old, new = latency(runtime="TFLite 2.5"), latency(runtime="TFLite 2.18")
+    found = device(tmp_path, old, new)
+    assert choose(found, "float32")[0].runtime == "TFLite 2.18"
+    own = latency(runtime="TFLite 2.5", standing="measured", source="my board")
+    assert choose(device(tmp_path, new, own), "float32")[0].source == "my board"
+    assert choose(found, "float32", runtime="TFLite 2.5")[0].runtime == "TFLite 2.5"
+    assert choose(found, "float32", runtime="2.18")[0].runtime == "TFLite 2.18"
+
+
+@pytest.mark.parametrize("name", ["TFLite 3", "TFLite 2"])
+def test_a_runtime_without_times_lists_those_that_have_some(tmp_path: Path, name: str) -> None:
+    found = device(tmp_path, latency(runtime="TFLite 2.5"), latency(runtime="TFLite 2.18"))
+    with pytest.raises(UsageError, match=r"--runtime-version TFLite .: .*TFLite 2.18, TFLite 2.5"):
+        choose(found, "float32", runtime=name)
+
+
+def test_names_with_commas_are_told_apart(tmp_path: Path) -> None:
+    runtimes = ("TFLite 2.5, 32-bit", "TFLite 2.5, 64-bit")
+    found = device(tmp_path, *(latency(runtime=runtime) for runtime in runtimes))
+    with pytest.raises(UsageError, match=r"are of TFLite 2.5, 32-bit; TFLite 2.5, 64-bit$"):
+        choose(found, "float32", runtime="2.5")
+
+
+def test_threads_that_were_not_fitted_are_refused(tmp_path: Path) -> None:
+    found = device(
+        tmp_path, latency(threads=1), latency(threads=4), latency(dtype="int8", threads=3)
+    )
+    with pytest.raises(UsageError, match=r"--threads 3: .* are of 1, 4 threads"):
+        choose(found, "float32", threads=3)
+
+
+def test_a_dtype_without_times_is_refused(tmp_path: Path) -> None:
+    found = device(tmp_path, latency(), latency(dtype="int8"))
+    with pytest.raises(BadInputError, match=r"no times of int16x8 models.*float32, int8"):
+        choose(found, "int16x8")
+
+
+@pytest.mark.parametrize("delegate", ["gpu", "nnapi"])
+def test_accelerators_are_refused(tmp_path: Path, delegate: str) -> None:
+    found = device(tmp_path, latency(), kind="phone")
+    with pytest.raises(UsageError, match=f"latency on {delegate.upper()} cannot be.*android"):
+        choose(found, "float32", delegate=delegate)
+
+
+def test_a_delegate_is_never_traded_for_another(tmp_path: Path) -> None:
+    found = device(tmp_path, latency(), latency(2.0, delegate="none"))
+    assert choose(found, "float32", delegate="none")[0].delegate == "none"
+    assert choose(found, "float32", delegate="xnnpack")[0].delegate == "xnnpack"
+    with pytest.raises(UsageError, match=r"--delegate none: .* are of xnnpack"):
+        choose(device(tmp_path, latency()), "float32", delegate="none")
+
+
+def test_a_device_without_times_says_how_to_get_some(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="devices calibrate --device TARGET --id test-board"):
+        choose(device(tmp_path), "float32")
+
+
+def test_a_sweep_takes_the_same_runs(tmp_path: Path) -> None:
+    models = [latency(threads=number) for number in (4, 1)]
+    other = latency(threads=2, runtime="TFLite 2.5")
+    chosen = choose(device(tmp_path, *models, other), "float32")
+    assert [model.threads for model in same_runs(chosen[0], chosen)] == [1, 4]
+
+
+def test_runtimes_are_put_in_order() -> None:
+    names = [
+        "a benchmark of unknown age",
+        "TFLite benchmark, Android 10 (~2019-20)",
+        "TFLite 2.5, 32-bit",
+        "TFLite 2.5",
+        "TFLite 2.18 XNNPACK",
+        "LiteRT 1.0",
+        "ai_edge_litert 2.1.0",
+    ]
+    mixed = [*names[1::2], *names[::2]]
+    assert sorted(mixed, key=runtime_age) == names

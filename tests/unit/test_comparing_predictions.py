@@ -1,0 +1,107 @@
+"""Predictions compared with each other, and with a measurement of their device."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edge_deploy_runner.bench.records import Measurement, ModelIdentity
+from edge_deploy_runner.errors import BadInputError
+from measurements import basis, made_up, predicted
+
+from edge_deploy.changes import Change, Comparison
+from edge_deploy.cli import run
+from edge_deploy.comparing import compare_measurements
+
+OTHER = ModelIdentity("other.tflite", "cd" * 32, 2_000_000)
+
+
+def on_the_phone(ms: float, **changes: Any) -> Measurement:
+    return made_up([ms] * 300, device="pixel-4", **{"peak_memory_bytes": 40_000_000, **changes})
+
+
+def change(found: Comparison, metric: str) -> Change:
+    return next(entry for entry in found.changes if entry.metric == metric)
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "clear"),
+    [
+        ((16.0, 20.0, 24.0), "worse", True),  # 16 / 12 at the least
+        ((11.0, 13.0, 15.0), "same", False),
+        ((4.0, 5.0, 6.0), "better", True),
+    ],
+)
+def test_two_predictions_are_compared_as_intervals(
+    ends: tuple[float, float, float], status: str, clear: bool
+) -> None:
+    found = compare_measurements(predicted(), predicted(ends, model=OTHER))
+    entry = change(found, "latency_p50")
+    assert (entry.status, entry.is_clear) == (status, clear)
+    assert entry.ci95 is None
+    assert entry.predicted_range == pytest.approx((ends[0] / 12, ends[2] / 8))
+    assert "errors are largely common" in found.notes[0]
+    assert found.to_json()["notes"] == list(found.notes)
+
+
+def test_predictions_of_two_dtypes_err_on_their_own() -> None:
+    found = compare_measurements(predicted(), predicted(rests_on=basis(dtype="int8"), model=OTHER))
+    assert "errors are not common" in found.notes[0]
+
+
+def test_runtimes_and_devices_are_not_mixed() -> None:
+    other = predicted(rests_on=basis(runtime="TFLite 2.5"))
+    with pytest.raises(BadInputError, match=r"runtimes are never mixed.*--runtime-version"):
+        compare_measurements(predicted(), other)
+    with pytest.raises(BadInputError, match="old is predicted for pixel-4 and new is of pixel-3"):
+        compare_measurements(predicted(), made_up(device="pixel-3"))
+    unnamed = compare_measurements(predicted(), made_up(device="android"))
+    assert any("whether they are one device is yours" in text for text in unnamed.warnings)
+    with pytest.raises(BadInputError, match="in an emulator"):
+        compare_measurements(predicted(), on_the_phone(10.0, evidence="simulated"))
+
+
+@pytest.mark.parametrize(
+    ("ms", "where", "status"),
+    [(11.5, "inside", "same"), (13.0, "above", "worse"), (7.0, "below", "better")],
+)
+def test_a_measurement_shows_whether_the_prediction_held(
+    ms: float, where: str, status: str
+) -> None:
+    found = compare_measurements(predicted(), on_the_phone(ms))
+    assert f"lies {where} the predicted 80% interval, 8 to 12 ms" in found.notes[0]
+    assert change(found, "latency_p50").status == status
+    assert change(found, "latency_p50").is_clear
+    assert change(found, "peak_memory").status == "same"
+    assert any("was measured with ai_edge_litert 2.3.0" in text for text in found.warnings)
+    same_runtime = predicted(rests_on=basis(runtime="ai_edge_litert 2.3.0"))
+    warnings = compare_measurements(same_runtime, on_the_phone(ms)).warnings
+    assert not any("was measured with" in text for text in warnings)
+    turned = compare_measurements(on_the_phone(ms), predicted())
+    assert turned.notes[0].startswith("old: the measured p50")
+
+
+def test_a_prediction_beside_a_measurement_of_another_model() -> None:
+    found = compare_measurements(on_the_phone(10.0, model=OTHER), predicted())
+    assert found.notes == ("one of two models is predicted and the other measured",)
+    assert not change(found, "latency_p50").is_clear
+
+
+def test_a_void_measurement_and_other_threads_are_warned_of() -> None:
+    found = compare_measurements(predicted(), on_the_phone(10.0, void=("heat",)))
+    assert any("is void" in text for text in found.warnings)
+    assert "the threads differ: 4 and 2" in found.warnings
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = []
+    for name, side in (("p", predicted()), ("slow", on_the_phone(13.0)), ("m", on_the_phone(10))):
+        paths.append(tmp_path / f"{name}.json")
+        paths[-1].write_text(json.dumps(side.to_json()))
+    assert run(["diff", str(paths[0]), str(paths[1])]) == 1
+    text = capsys.readouterr().out
+    assert "from end to end" in text
+    assert "lies above the predicted 80% interval" in text
+    assert run(["diff", str(paths[0]), str(paths[2])]) == 0

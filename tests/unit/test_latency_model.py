@@ -1,0 +1,180 @@
+"""A latency model: its estimates, its file entry, and the entries that it refuses."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import tomli_w
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.toml import tomllib
+
+from edge_deploy.prediction.latency_model import LatencyModel, Point
+
+COSTS = {"dense_mmac": 0.1, "weight_melems": 1.0}
+
+
+def point(number: int, error: float, family: str = "a", dense: float = 100.0) -> Point:
+    """A network whose fit without it was off by `error` (as a log)."""
+    features = {"dense_mmac": dense * number, "weight_melems": 2.0 * number}
+    time = 0.1 * features["dense_mmac"] + features["weight_melems"]
+    held = time * math.exp(-error)
+    return Point(f"net{number}", family, time, features, held, held, "TFLite 2.18")
+
+
+def model(**changes: Any) -> LatencyModel:
+    """Eight points of four families with errors from 1 to 8%."""
+    points = tuple(point(n, 0.01 * n, "abcd"[n % 4]) for n in range(1, 9))
+    return replace(
+        LatencyModel(
+            "big", "float32", 4, "TFLite 2.18", "xnnpack", COSTS, points, "2026-11-23",
+            "somebody/benchmarks@1234567", "read", kinds=("CONV_2D",), coverage80=0.875,
+        ),
+        **changes,
+    )  # fmt: skip
+
+
+def test_a_familiar_network_gets_the_quantile_of_the_errors() -> None:
+    found = model().estimate({"dense_mmac": 300.0, "weight_melems": 6.0})
+    assert found.value == pytest.approx(36.0)
+    # Eight errors: rank 9 * 0.8 = 7.2 of 1 to 8%.
+    assert math.log(found.high / found.value) == pytest.approx(0.072, abs=0.001)
+    assert found.value / found.low == pytest.approx(found.high / found.value)
+    assert (found.coverage, found.reasons) == (0.8, ())
+
+
+def test_another_mix_of_work_widens_and_says_so() -> None:
+    familiar = model().estimate({"dense_mmac": 300.0, "weight_melems": 6.0})
+    strange = model().estimate({"dense_mmac": 10.0, "weight_melems": 35.0})
+    assert strange.high / strange.value > familiar.high / familiar.value
+    assert "other work than that of the nearest measured model" in strange.reasons[0]
+
+
+def test_a_size_far_beyond_the_points_widens_and_says_so() -> None:
+    huge = model().estimate({"dense_mmac": 50000.0, "weight_melems": 1000.0})
+    assert any("times beyond those measured" in reason for reason in huge.reasons)
+    assert huge.high / huge.value > math.exp(0.08)
+
+
+def test_one_family_tells_little_of_another() -> None:
+    alone = model(points=tuple(point(n, 0.01 * n) for n in range(1, 9)))
+    strange = {"dense_mmac": 10.0, "weight_melems": 35.0}
+    found = alone.estimate(strange)
+    assert found.high / found.value >= 2
+    assert any("1 family of networks" in reason for reason in found.reasons)
+    helped = replace(alone, like="pixel-3").estimate(strange)
+    assert 1.2 < helped.high / helped.value < 2
+
+
+def test_few_points_lean_on_the_sibling_and_say_so() -> None:
+    few = model(points=model().points[:3], like="pixel-3", spread=0.25)
+    found = few.estimate({"dense_mmac": 100.0, "weight_melems": 2.0})
+    assert math.log(found.high / found.value) == pytest.approx(0.25)
+    assert found.reasons == ("3 points of its own; the rest is taken from pixel-3",)
+
+
+def test_no_points_at_all_take_the_siblings_errors_and_what_scaling_adds() -> None:
+    scaled = model(points=(), like="pixel-3", spread=0.3, residuals=(0.1, -0.2, 0.4, 0.1, 0.2))
+    found = scaled.estimate({"dense_mmac": 100.0})
+    assert math.log(found.high / found.value) == pytest.approx(math.hypot(0.36, 0.3))
+    assert "no points of its own" in found.reasons[0]
+
+
+def test_few_points_without_a_sibling_are_a_factor_of_two() -> None:
+    found = model(points=model().points[:2]).estimate({"dense_mmac": 100.0})
+    assert found.high / found.value == pytest.approx(2)
+    assert "too few to tell the error" in found.reasons[0]
+
+
+def test_time_is_never_below_zero() -> None:
+    found = model().estimate({})
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
+def test_the_nearest_points_come_first() -> None:
+    names = [near.model for near in model().nearest({"dense_mmac": 290.0, "weight_melems": 6.0})]
+    assert names[0] == "net3"
+    assert len(names) == 3
+
+
+def test_errors_are_of_the_points_left_out() -> None:
+    error = model().error()
+    assert error.n == 8
+    assert error.mae_loo == pytest.approx(sum(1 - math.exp(-0.01 * n) for n in range(1, 9)) / 8)
+    assert error.worst == pytest.approx(1 - math.exp(-0.08))
+    assert error.coverage80 == 0.875
+    assert model(points=()).error().mae_loo is None
+
+
+def test_an_entry_reads_back_as_it_was() -> None:
+    before = model(like="pixel-3", scale_note="times 2", residuals=(0.1, -0.2), spread=0.2)
+    text = tomli_w.dumps({"latency": [before.to_toml_dict()]})
+    after = LatencyModel.from_toml_dict(tomllib.loads(text)["latency"][0], "here")
+    assert after.to_toml_dict() == before.to_toml_dict()
+    assert after.coefficients == before.coefficients
+    assert after.points[2].runtime == "TFLite 2.18"
+    features = {"dense_mmac": 250.0, "weight_melems": 9.0}
+    assert after.estimate(features).high == pytest.approx(before.estimate(features).high, rel=1e-4)
+
+
+def test_an_entry_keeps_no_features_without_coefficients() -> None:
+    one = replace(model().points[0], features={**model().points[0].features, "n_ops": 30.0})
+    entry = model(points=(one,)).to_toml_dict()
+    assert set(entry["points"][0]["features"]) == set(COSTS)
+
+
+REFUSALS: list[tuple[str, dict[str, Any], str]] = [
+    ("negative", {"coefficients_ms": {"dense_mmac": -0.1}}, "of dense_mmac is negative"),
+    ("unknown", {"coefficients_ms": {"flops": 0.1}}, "unknown feature 'flops'"),
+    ("no unit", {"coefficients": {"dense_mmac": 0.1}}, "coefficients says no unit"),
+    ("nothing", {"coefficients_ms": {"dense_mmac": 0.0}}, "no coefficient above 0"),
+    ("text", {"coefficients_ms": {"dense_mmac": "fast"}}, "is 'fast', not a figure"),
+    ("not finite", {"coefficients_ms": {"dense_mmac": math.inf}}, "not a figure"),
+    ("standing", {"standing": "sure"}, "standing is 'sure'; valid: read, guess"),
+    ("date", {"made": "yesterday"}, "not YYYY-MM-DD"),
+    ("threads", {"threads": 0}, "threads is 0, not a whole number"),
+    ("version", {"feature_version": 99}, "of feature version 99"),
+    ("key", {"colour": "red"}, "unknown key 'colour'"),
+    ("empty", {"runtime": " "}, "runtime is ' '; it needs text"),
+    ("spread", {"spread": -0.1}, "spread is negative"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [r[1:] for r in REFUSALS], ids=[r[0] for r in REFUSALS]
+)
+def test_a_wrong_entry_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
+    entry = {**model().to_toml_dict(), **changes}
+    with pytest.raises(BadInputError, match=words) as caught:
+        LatencyModel.from_toml_dict(entry, "the device file x.toml: latency entry 1")
+    assert "x.toml: latency entry 1" in str(caught.value)
+
+
+POINT_REFUSALS: list[tuple[str, dict[str, Any], str]] = [
+    ("runtime", {"runtime": "TFLite 2.5"}, "measured with TFLite 2.5, the entry is of TFLite 2.18"),
+    ("no unit", {"measured": 4}, "measured says no unit; call it measured_ms"),
+    ("zero", {"measured_ms": 0}, "a latency is above 0"),
+    ("negative", {"features": {"dense_mmac": -5}}, "its dense_mmac is negative"),
+    ("list", {"features": [1]}, "features is no table"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [r[1:] for r in POINT_REFUSALS], ids=[r[0] for r in POINT_REFUSALS]
+)
+def test_a_wrong_point_is_refused_by_number(changes: dict[str, Any], words: str) -> None:
+    entry = copy.deepcopy(model().to_toml_dict())
+    entry["points"][2].update(changes)
+    with pytest.raises(BadInputError, match=f"point 3.*{words}"):
+        LatencyModel.from_toml_dict(entry, "here")
+
+
+@pytest.mark.parametrize("key", ["cluster", "threads", "runtime", "coefficients_ms", "source"])
+def test_a_missing_key_is_named(key: str) -> None:
+    entry = model().to_toml_dict()
+    del entry[key]
+    with pytest.raises(BadInputError, match=f"lacks {key}"):
+        LatencyModel.from_toml_dict(entry, "here")
