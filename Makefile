@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.10 python3; 
 	&& { echo $$p; break; }; done)
 JOBS ?= 2
 
-.PHONY: demo test lint golden bench docs lock wheels android clean require-python
+.PHONY: demo test lint golden bench docs predictions lock wheels android clean require-python
 
 require-python:
 	@test -n "$(PYTHON)" || { echo "edge-deploy needs Python 3.10 to 3.13; install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
@@ -30,7 +30,8 @@ demo: $(VENV)/.demo  ## The whole job on real trained models, into demo-output/
 	$(BIN)/edge-deploy demo --output demo-output --force
 
 test: $(VENV)/.dev lint  ## All tests; the last line is pytest's own summary
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --ignore tests/prediction
+	$(BIN)/python -m pytest tests/prediction  # alone: it measures how good predictions are here
 
 lint: $(VENV)/.dev  ## Style, types, and which room may import which
 	$(BIN)/ruff check .
@@ -45,6 +46,11 @@ golden: $(VENV)/.dev  ## Write the golden files again; look at the difference be
 
 docs: $(VENV)/.dev  ## Write docs/cli.md again
 	$(BIN)/python -m edge_deploy.cli.reference > docs/cli.md
+
+predictions: $(VENV)/.dev  ## Fit the published tables again: devices/*.toml, docs/prediction.md
+	$(BIN)/python -m edge_deploy.prediction.networks.table edge_deploy/reference/model_features.csv
+	$(BIN)/python -m edge_deploy.prediction.published
+	$(BIN)/python -m edge_deploy.prediction.accuracy_page docs/prediction.md
 
 bench: $(VENV)/.dev  ## A table of ratios; nothing is asserted
 	$(BIN)/python -m tests.bench

@@ -1,8 +1,4 @@
-"""Has it got worse? Two models, two measurements or two accuracies held against each other.
-
-A metric is "worse" or "better" only where the whole interval of the change lies beyond the noise
-floor; everything else is "same", and `is_clear` says whether the interval could tell.
-"""
+"""Has it got worse? Two models, two measurements or two accuracies held against each other."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import contextlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,72 +22,23 @@ from edge_deploy_runner.progress import Progress, silent
 from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .accuracy import check_accuracy, is_accuracy
+from .changes import (
+    DEFAULT_NOISE,
+    SIZE_NOISE,
+    Change,
+    Comparison,
+    exact_change,
+    memory_change,
+    ratio_change,
+)
+from .comparing_predictions import compare_with_predictions
 from .intervals import Z95
 
-DEFAULT_NOISE = 0.03
-# A file's size is exact; metadata and padding make this much of it.
-SIZE_NOISE = 0.005
-# Resident sets move by pages and by how the allocator rounds: a change inside either is none.
-MEMORY_NOISE = 0.05
-MEMORY_NOISE_BYTES = 512_000
 # Fresh processes per model: where each has its memory laid out is luck. With four a side the
 # extremes hold the shift between them with 97% (1 - 2/70).
 ROUNDS = 4
 _PAIRS_PER_ROUND = 4
 _BLOCK_SECONDS = 0.08
-
-
-@dataclass(frozen=True)
-class Change:
-    """One metric, old and new, in `unit`.
-
-    `ratio` is new over old and `ci95` its interval; for shares (`unit` "share") both are
-    differences, new minus old. `noise` is the floor that the change must exceed.
-    """
-
-    metric: str
-    unit: str
-    old: float
-    new: float
-    ratio: float | None
-    ci95: tuple[float, float] | None
-    noise: float
-    status: str
-    is_clear: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "ci95": list(self.ci95) if self.ci95 else None}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All changes; its status is "worse" if any is, else "better" if any is, else "same"."""
-
-    kind: str
-    old: str
-    new: str
-    changes: tuple[Change, ...]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def status(self) -> str:
-        """The worst of the changes."""
-        found = {change.status for change in self.changes}
-        return "worse" if "worse" in found else "better" if "better" in found else "same"
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "format": "edge-deploy comparison",
-            "version": 1,
-            "kind": self.kind,
-            "old": self.old,
-            "new": self.new,
-            "status": self.status,
-            "changes": [change.to_json() for change in self.changes],
-            "warnings": list(self.warnings),
-        }
 
 
 def diff(
@@ -187,7 +133,7 @@ def compare_models(
     ]
     ratio = ratio_interval([b / a for a, b in zip(*medians, strict=True)])
     changes.append(
-        _ratio_change(
+        ratio_change(
             "latency_p50", float(np.median(medians[0])), float(np.median(medians[1])),
             ratio, noise,
         )
@@ -252,8 +198,10 @@ def compare_measurements(
 ) -> Comparison:
     """Two measurements of one device: ratios of percentiles, their intervals combined.
 
-    Raises `BadInputError` for measurements of two devices.
+    Either may be a prediction for that device. Raises `BadInputError` for two devices.
     """
+    if old.prediction is not None or new.prediction is not None:
+        return compare_with_predictions(old, new, noise, names)
     devices = [_device_words(measurement) for measurement in (old, new)]
     if devices[0] != devices[1]:
         raise BadInputError(
@@ -284,7 +232,7 @@ def compare_measurements(
             low = b.low / a.high if b.low is not None and a.high is not None else None
             high = b.high / a.low if b.high is not None and a.low is not None else None
             ratio = Estimate(b.value / a.value, low, high)
-            changes.append(_ratio_change(f"latency_{name}", a.value, b.value, ratio, noise))
+            changes.append(ratio_change(f"latency_{name}", a.value, b.value, ratio, noise))
     if old.peak_memory_bytes is not None and new.peak_memory_bytes is not None:
         changes.append(memory_change([old.peak_memory_bytes], [new.peak_memory_bytes]))
     return Comparison("measurement", names[0], names[1], tuple(changes), tuple(warnings))
@@ -339,59 +287,3 @@ def _share_variance(share: float, samples: int) -> float:
     # Two successes and two failures added (Agresti and Coull): no zero width at 0 or 1.
     adjusted = (share * samples + 2) / (samples + 4)
     return adjusted * (1 - adjusted) / (samples + 4)
-
-
-def exact_change(metric: str, unit: str, old: float, new: float, noise: float) -> Change:
-    """The change of a figure that has no spread of its own."""
-    ratio = new / old if old > 0 else None
-    if ratio is None:
-        status = "same" if new <= 0 else "worse"
-        return Change(metric, unit, float(old), float(new), None, None, noise, status, True)
-    status = _status(ratio, ratio, noise)
-    return Change(metric, unit, float(old), float(new), ratio, (ratio, ratio), noise, status, True)
-
-
-def memory_change(old: Sequence[float], new: Sequence[float]) -> Change:
-    """The change of the peak memory, in bytes, of one or more processes per side.
-
-    Its interval runs from the least of the new over the most of the old to the most over the
-    least. It is none where an end lies inside the floor of share or the floor of bytes.
-    """
-    a, b = float(np.median(old)), float(np.median(new))
-    growth, shrinkage = min(new) - max(old), min(old) - max(new)  # at the very least, in bytes
-    ends = None
-    if min(old) > 0:
-        ends = (min(new) / max(old), max(new) / min(old))
-    share_status = None if ends is None else _status(*ends, MEMORY_NOISE)
-    status = "same"
-    if growth > MEMORY_NOISE_BYTES and share_status in ("worse", None):
-        status = "worse"
-    elif shrinkage > MEMORY_NOISE_BYTES and share_status in ("better", None):
-        status = "better"
-    widest = max(max(new) - min(old), max(old) - min(new))
-    inside = widest <= MEMORY_NOISE_BYTES or (ends is not None and _is_inside(*ends, MEMORY_NOISE))
-    return Change(
-        "peak_memory", "bytes", a, b, b / a if a > 0 else None, ends, MEMORY_NOISE, status,
-        is_clear=inside or status != "same",
-    )  # fmt: skip
-
-
-def _ratio_change(metric: str, old: float, new: float, ratio: Estimate, noise: float) -> Change:
-    if ratio.low is None or ratio.high is None:
-        return Change(metric, "ms", old, new, ratio.value, None, noise, "same", is_clear=False)
-    status = _status(ratio.low, ratio.high, noise)
-    inside = _is_inside(ratio.low, ratio.high, noise)
-    return Change(
-        metric, "ms", old, new, ratio.value, (ratio.low, ratio.high), noise, status,
-        is_clear=inside or status != "same",
-    )  # fmt: skip
-
-
-def _is_inside(low: float, high: float, noise: float) -> bool:
-    return high <= 1 + noise and low >= 1 / (1 + noise)
-
-
-def _status(low: float, high: float, noise: float) -> str:
-    if low > 1 + noise:
-        return "worse"
-    return "better" if high < 1 / (1 + noise) else "same"

@@ -2,61 +2,28 @@
 
 A check passes only on evidence that the budget accepts, and only where the whole interval of the
 figure lies on the good side. What was not measured, or cannot be told apart from its limit, never
-passes; nor does a time, or what is worked out from one, of a run that is void.
+passes; nor does a time, or what is worked out from one, of a run that is void. A prediction passes
+only where the budget allows it, on the far end of its interval.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge_deploy_runner.bench.records import Energy, Measurement
+from edge_deploy_runner.bench.records import Measurement
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.json_reader import Reader
 from edge_deploy_runner.machine.environment import architecture_of
 
 from .accuracy import Accuracy, check_accuracy
 from .budget import Budget, Limit
 from .budget_device import other_device
-from .energy import Battery, battery_use
-from .intervals import wilson_interval
+from .figures import ACCURACY_FIGURES, SUSTAINED, Figure, Missing, measured_figure
 
 # The worst first.
 STATUSES = ("fail", "void", "inconclusive", "unmeasured", "pass")
-# What rounding may shift the end of an interval by, as a share of it.
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure in the unit of its metric, the interval it may lie in, and its evidence.
-
-    Bounds that are None say that no interval could be given; an exact figure has both equal to
-    its value.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    evidence: str
-
-    @property
-    def holds_its_value(self) -> bool:
-        """Whether low <= value <= high, but for rounding; not so for what is no number."""
-        if self.low is None or self.high is None:
-            return False
-        slack = _ROUNDING * max(abs(self.low), abs(self.value), abs(self.high))
-        return self.low - slack <= self.value <= self.high + slack
-
-
-@dataclass(frozen=True)
-class Missing:
-    """There is no figure, and why; or one that does not count, where `status` is "void"."""
-
-    reason: str
-    status: str = "unmeasured"
 
 
 @dataclass(frozen=True)
@@ -183,12 +150,18 @@ def _judge_limit(
     budget: Budget,
     accuracy: Mapping[str, Any] | None,
 ) -> Check:
-    if limit.metric in _ACCURACY:
-        return _check(limit, _ACCURACY[limit.metric](accuracy), budget)
+    if limit.metric in ACCURACY_FIGURES:
+        return _check(limit, ACCURACY_FIGURES[limit.metric](accuracy), budget)
     figures: list[Figure | Missing] = []
     for measurement in measurements:
-        other = other_device(budget.device, measurement.device) if budget.device else ""
-        figures.append(Missing(other) if other else _figure(limit.metric, measurement, budget))
+        other = (
+            other_device(budget.device, measurement.device, measurement.evidence)
+            if budget.device
+            else ""
+        )
+        figures.append(
+            Missing(other) if other else measured_figure(limit.metric, measurement, budget)
+        )
     checks = [_check(limit, figure, budget) for figure in figures]
     return min(checks, key=lambda check: (STATUSES.index(check.status), -_badness(check)))
 
@@ -228,184 +201,17 @@ def _check(limit: Limit, figure: Figure | Missing, budget: Budget) -> Check:
         return result(
             "inconclusive",
             "too few runs for an interval"
-            if limit.metric.startswith("latency_") or limit.metric in _SUSTAINED
+            if limit.metric.startswith("latency_") or limit.metric in SUSTAINED
             else f"the {figure.evidence} figure has no interval",
         )
     if not figure.holds_its_value:
         return result("inconclusive", "the figure lies outside its own interval; measure again")
-    good, bad = (figure.low, figure.high) if limit.is_minimum else (figure.high, figure.low)
+    far, near = (figure.low, figure.high) if limit.is_minimum else (figure.high, figure.low)
     sign = -1 if limit.is_minimum else 1
-    if sign * good <= sign * limit.bound:
-        return result("pass")
+    reason = f"judged on the far end of {figure.interval}" if figure.interval else ""
+    if sign * far <= sign * limit.bound:
+        return result("pass", reason)
     # A prediction is judged on the far end of its interval: there is no second run to settle it.
-    if sign * bad > sign * limit.bound or figure.evidence == "predicted":
-        return result("fail")
+    if sign * near > sign * limit.bound or figure.evidence == "predicted":
+        return result("fail", reason)
     return result("inconclusive", "the limit lies inside the 95% interval; measure longer")
-
-
-def _exact(value: float | None, evidence: str, what: str) -> Figure | Missing:
-    if value is None:
-        return Missing(f"{what} is not known on this system")
-    if evidence == "predicted":  # exact it is not, and how far off is not said
-        return Figure(value, None, None, evidence)
-    return Figure(value, value, value, evidence)
-
-
-def _figure(metric: str, measurement: Measurement, budget: Budget) -> Figure | Missing:
-    evidence = measurement.evidence
-    if measurement.void and metric not in _TIMELESS:
-        return Missing(
-            f"{'; '.join(measurement.void)}: this run is void; mend that and measure again", "void"
-        )
-    if metric == "size":  # the same on every device
-        return _exact(float(measurement.model.size_bytes), "measured", "the size")
-    if metric.startswith("latency_"):
-        found = measurement.latency()[metric.removeprefix("latency_")]
-        if found is None:
-            runs = len(measurement.latencies_ns)
-            return Missing(f"p99 needs 299 runs and there are {runs}; profile with --runs 299")
-        return Figure(found.value, found.low, found.high, evidence)
-    if metric in _SUSTAINED:
-        return _sustained_figure(metric, measurement)
-    if metric == "first_inference":
-        return _exact(measurement.first_inference_ms, evidence, "the first inference")
-    if metric == "load":
-        return _exact(measurement.load_ms, evidence, "the load time")
-    if metric == "peak_memory":
-        peak = measurement.peak_memory_bytes
-        return _exact(None if peak is None else float(peak), evidence, "the peak memory")
-    if evidence == "simulated" and measurement.energy.evidence != "unknown":
-        # Real watts over an emulator's time are no real energy.
-        measurement = replace(measurement, energy=replace(measurement.energy, evidence=evidence))
-    energy = _chosen_energy(measurement.energy, budget.gross)
-    if energy.mj_per_inference is None:
-        return Missing(energy.reason or "the energy is not known")
-    if metric == "energy_per_inference":
-        return _energy_figure(energy)
-    return _battery_figure(metric, measurement, energy, budget)
-
-
-_SUSTAINED = ("sustained_p90", "slowdown")
-# What a board that is held back does not change.
-_TIMELESS = ("size", "peak_memory")
-
-
-def _sustained_figure(metric: str, measurement: Measurement) -> Figure | Missing:
-    long = measurement.sustained
-    if long is None:
-        return Missing("no sustained run was made; profile with --sustained SECONDS")
-    found = long.slowdown() if metric == "slowdown" else long.last()["p90"]
-    assert found is not None
-    return Figure(found.value, found.low, found.high, measurement.evidence)
-
-
-def _chosen_energy(energy: Energy, gross: bool) -> Energy:
-    if not gross:
-        return energy
-    return Energy(
-        energy.evidence,
-        energy.gross_mj_per_inference,
-        energy.gross_low,
-        energy.gross_high,
-        idle_w=energy.idle_w,
-        load_w=energy.load_w,
-        reason=energy.reason or "the idle power is not known, so gross energy is not either",
-    )
-
-
-def _energy_figure(energy: Energy) -> Figure | Missing:
-    value = energy.mj_per_inference
-    if value is None:
-        return Missing(energy.reason)
-    # Only a user's own figure stands for itself.
-    default = value if energy.evidence == "user" else None
-    return Figure(
-        value,
-        default if energy.low is None else energy.low,
-        default if energy.high is None else energy.high,
-        energy.evidence,
-    )
-
-
-def _battery_figure(
-    metric: str, measurement: Measurement, energy: Energy, budget: Budget
-) -> Figure | Missing:
-    battery = budget.battery
-    if battery is None and measurement.battery is not None:
-        own = measurement.battery
-        battery = Battery(own.capacity_mah, own.voltage_v, own.efficiency)
-    if battery is None:
-        return Missing("no battery is given; add [battery] to the budget or --battery to profile")
-    p50 = measurement.latency()["p50"]
-    if p50 is None:
-        return Missing("no latency was measured")
-    if metric == "battery_per_1000":
-        figure = _energy_figure(energy)
-        if isinstance(figure, Missing):
-            return figure
-        # 1000 inferences of so many mJ are so many J.
-        value, low, high = (
-            None if mj is None else mj / battery.energy_j * 100
-            for mj in (figure.value, figure.low, figure.high)
-        )
-        assert value is not None
-        return Figure(value, low, high, energy.evidence)
-    # Continuous use counts the idle power once, whatever `gross` says.
-    hours = battery_use(battery, measurement.energy, p50.value).hours_continuous
-    if hours is None or measurement.energy.idle_w is None:
-        return Missing("the idle power is not known, so the hours are not either")
-    gross = _energy_figure(_chosen_energy(measurement.energy, gross=True))
-    if isinstance(gross, Missing):
-        return gross
-    # As many times the hours as it takes times less energy.
-    low, high = (gross.value * hours / mj if mj else None for mj in (gross.high, gross.low))
-    return Figure(hours, low, high, energy.evidence)
-
-
-def _evidence(accuracy: Mapping[str, Any]) -> str:
-    return Reader(accuracy, "the accuracy").evidence("measured")
-
-
-def _drop(accuracy: Mapping[str, Any] | None) -> Figure | Missing:
-    if accuracy is None:
-        return Missing("no accuracy is given; add --accuracy FILE from `edge-deploy evaluate`")
-    if accuracy.get("drop_points") is None:
-        return Missing("the accuracy has no reference; run `edge-deploy evaluate` with --reference")
-    reader = Reader(accuracy, "the accuracy")
-    value = reader.number("drop_points", smallest=-100.0, largest=100.0)
-    ends = accuracy.get("drop_ci95")
-    if ends is None:
-        return Figure(value, None, None, _evidence(accuracy))
-    if not isinstance(ends, list) or len(ends) != 2:
-        raise BadInputError('the accuracy: "drop_ci95" is not a pair [low, high]')
-    low, high = (
-        Reader({"drop_ci95": end}, "the accuracy").number("drop_ci95", smallest=-100.0)
-        for end in ends
-    )
-    if not low <= high:
-        raise BadInputError('the accuracy: "drop_ci95" has its ends the wrong way round')
-    return Figure(value, low, high, _evidence(accuracy))
-
-
-def _share(key: str) -> Callable[[Mapping[str, Any] | None], Figure | Missing]:
-    def read(accuracy: Mapping[str, Any] | None) -> Figure | Missing:
-        if accuracy is None:
-            return Missing("no accuracy is given; add --accuracy FILE from `edge-deploy evaluate`")
-        if accuracy.get(key) is None:
-            return Missing(f"the accuracy has no {key}")
-        reader = Reader(accuracy, "the accuracy")
-        value, samples = reader.number(key, largest=1.0), reader.integer("samples")
-        if samples < 1:
-            raise BadInputError('the accuracy: "samples" is 0: nothing was evaluated')
-        low, high = wilson_interval(value * samples, samples)
-        return Figure(value * 100, low * 100, high * 100, _evidence(accuracy))
-
-    return read
-
-
-_ACCURACY: dict[str, Callable[[Mapping[str, Any] | None], Figure | Missing]] = {
-    "accuracy_drop": _drop,
-    "accuracy_top1": _share("top1"),
-    "accuracy_top5": _share("top5"),
-    "agreement": _share("agreement"),
-}

@@ -1,4 +1,4 @@
-"""Measuring a model on a device: latency, load, memory, operators and energy, in one value."""
+"""Latency, load, memory, operators and energy of a model in one value: measured or predicted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edge_deploy_runner.bench.measuring import Measured, MeterChoice, Request, m
 from edge_deploy_runner.bench.operators import OperatorModel
 from edge_deploy_runner.bench.records import Energy, Measurement
 from edge_deploy_runner.bench.run_spec import RunSpec
-from edge_deploy_runner.errors import DeviceError, UsageError
+from edge_deploy_runner.errors import UsageError
 from edge_deploy_runner.machine.power_log import PowerLog
 from edge_deploy_runner.progress import Progress, silent
 from edge_deploy_runner.tflite.model_file import ModelFile
@@ -33,12 +33,16 @@ from .energy import (
     Battery,
     PowerDraw,
     battery_use,
+    beside,
     counted_energy,
     measured_energy,
     metered_energy,
     predicted_energy,
+    without_converter,
 )
 from .operator_cutting import cut_operators
+from .prediction.consumption import with_consumption
+from .prediction.predicting import predict
 from .remote.target import SshTarget, parse_target
 
 
@@ -57,13 +61,16 @@ def profile(
     wheels: str | os.PathLike[str] | None = None,
     spec: RunSpec | None = None,
     android: AndroidOptions | None = None,
+    runtime_version: str | None = None,
     for_device: str | None = None,
     on_progress: Progress = silent,
 ) -> Measurement:
-    """Measure a `.tflite` model on a device.
+    """Measure a `.tflite` model on a device, or predict what one that is not at hand would take.
 
     `device`: "local", "ssh://USER@HOST[:PORT]", or "android[:SERIAL]", for which `android` has
-    options of its own. `threads`: a number, "sweep" (1 to the number
+    options of its own. The id of a known device (`edge-deploy devices`) runs nothing: figures are
+    predicted, and `Measurement.prediction` says what they rest on; `runtime_version` then chooses
+    among the runtimes that times are known of. `threads`: a number, "sweep" (1 to the number
     of cores in turn; the fastest becomes the result), or None for as many as there are cores, at
     most four. `spec` overrides how long to run; `threads` and `delegate` win over its own.
     `meter` names a power meter on the device; a phone reads its own with `android.energy`.
@@ -79,6 +86,29 @@ def profile(
         check_budget_device(for_device, target)
     if isinstance(threads, int) and threads < 1:
         raise UsageError(f"threads is {threads}; use 1 or more, or sweep")
+    if isinstance(target, DeviceProfile):
+        if meter is not None or wheels is not None or android is not None or spec is not None:
+            raise UsageError(
+                f"figures for {device} are predicted and nothing is run, so there is no meter, no "
+                "wheels, no time to run for and no options of a phone"
+            )
+        if device_profile is not None and device_profile.id != target.id:
+            raise UsageError(
+                f"figures for {device} are predicted with its own power model, not with that of "
+                f"{device_profile.id}; leave it out, or state watts"
+            )
+        predicted = predict(
+            ModelFile.open(Path(model)), target, threads=threads, runtime=runtime_version,
+            delegate=delegate, path=os.fspath(model),
+        )  # fmt: skip
+        return with_consumption(
+            replace(predicted, created_by=_tools()), target, power=power, battery=battery,
+            rate_hz=rate_hz,
+        )  # fmt: skip
+    if runtime_version is not None:
+        raise UsageError(
+            "a runtime's version is for predictions; a measurement uses the runtime that is there"
+        )
     if wheels is not None and not isinstance(target, SshTarget):
         raise UsageError("--wheels is for a device that is reached over ssh; leave it out")
     if android is not None and not isinstance(target, AndroidTarget):
@@ -128,6 +158,8 @@ def profile(
     if battery is None:
         owner = device_profile or board
         battery = owner.battery() if owner else None
+    elif isinstance(target, AndroidTarget):
+        battery = without_converter(battery)
     if battery is not None:
         return replace(result, battery=battery_use(battery, energy, _p50_ms(result), rate_hz))
     if rate_hz is not None:
@@ -135,8 +167,11 @@ def profile(
     return result
 
 
-def check_device(device: str) -> SshTarget | AndroidTarget | None:
-    """The target of an ssh device or a phone, None for "local"; raises the error of any other."""
+def check_device(device: str) -> SshTarget | AndroidTarget | DeviceProfile | None:
+    """The target of an ssh device or a phone, None for "local", or the profile of a known device.
+
+    Raises `UsageError` for any other, with what it may be.
+    """
     if device == "local":
         return None
     if device.startswith("ssh:"):
@@ -147,13 +182,7 @@ def check_device(device: str) -> SshTarget | AndroidTarget | None:
         raise UsageError(
             f"unknown device {device!r}; did you mean android? A phone is android or android:SERIAL"
         )
-    found = device_profile_of(device)
-    # Of the catalogue's devices, the phones alone have a battery of their own.
-    way = "ssh (--device ssh://USER@HOST)" if found.battery() is None else "adb (--device android)"
-    raise DeviceError(
-        f"predicted latency for {found.name} is not available yet; measure on the device itself, "
-        f"over {way}, or use --device local --power-profile {found.id} for its power model alone"
-    )
+    return device_profile_of(device)
 
 
 def device_profile_of(device_id: str) -> DeviceProfile:
@@ -233,13 +262,15 @@ def _energy(
 ) -> tuple[Energy, tuple[str, ...]]:
     """A meter's or counter's readings, the user's watts, else a lent or own power model."""
     p50_ms = _p50_ms(result)
+    own = board.power(result.spec.threads) if board and not _ran_elsewhere(result) else None
     held_back = held_back_between(log.telemetry)
     if log.windows:
         if held_back:
             return _held_back(held_back), ()
-        return metered_energy(list(log.windows), log.meter, log.interval_s, log.evidence), ()
+        found = metered_energy(list(log.windows), log.meter, log.interval_s, log.evidence)
+        return beside(found, own, p50_ms), ()
     if power is not None:
-        return predicted_energy(power, p50_ms), ()
+        return beside(predicted_energy(power, p50_ms), own, p50_ms), ()
     if lent is not None and (board is None or lent.id != board.id):
         draw = lent.power(result.spec.threads)
         if draw is None:
@@ -254,7 +285,8 @@ def _energy(
             return _held_back(held_back), ()
         if log.meter:
             pairs = list(log.counter)
-            return counted_energy(pairs, log.meter, log.resolution_uj, log.evidence), ()
+            found = counted_energy(pairs, log.meter, log.resolution_uj, log.evidence)
+            return beside(found, own, p50_ms), ()
         return measured_energy(list(log.counter)), ()
     if log.reason:
         return Energy("unknown", reason=log.reason), ()

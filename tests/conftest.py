@@ -17,6 +17,8 @@ ASSETS = ROOT / "assets"
 # Under nohup it is ignored, and children inherit that: they would not be stopped as tests expect.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# A developer's own device files stay out.
+os.environ["EDGE_DEPLOY_DEVICES"] = str(ROOT / "no devices of one's own")
 
 
 def required(suite: str) -> bool:

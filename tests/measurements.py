@@ -1,4 +1,4 @@
-"""Measurements with made-up latencies, for tests of what is computed from them."""
+"""Measurements and predictions that are made up, for tests of what is computed from them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from edge_deploy_runner.bench.percentiles import Estimate
+from edge_deploy_runner.bench.prediction import Basis, NearModel, OtherSource, Prediction
 from edge_deploy_runner.bench.records import (
     DelegateUse,
     Measurement,
@@ -66,5 +68,64 @@ def made_up(
         telemetry_after=Telemetry(governor="performance", temperatures_celsius={"zone0": 41.5}),
         warnings=("a warning",),
         created_by={"edge-deploy": "0.1.0"},
+    )
+    return replace(found, **changes)
+
+
+def basis(**changes: Any) -> Basis:
+    """What a made-up prediction rests on."""
+    found = Basis(
+        device="pixel-4",
+        cluster="big",
+        runtime="LiteRT 2.1",
+        dtype="float32",
+        threads=4,
+        delegate="xnnpack",
+        models=12,
+        error={"mae_loo": 0.05, "mae_lofo": None, "worst": 0.2, "coverage80": 0.83},
+        made="2026-01-31",
+        like="",
+        scale_note="",
+        source="a table",
+        standing="read",
+        nearest=(NearModel("net-1", 9.0), NearModel("net-2", 14.0)),
+        widened=("its mix of work is like none of them",),
+        tail="p90 is a guess",
+        memory="memory is a sum",
+        others=(OtherSource("another table", "TFLite 2.5", 30.0, 25.0, 35.0),),
+        other_runtimes=("TFLite 2.5",),
+        replace_with="edge-deploy profile model.tflite --device android --threads 4",
+    )
+    return replace(found, **changes)
+
+
+def predicted(
+    p50: tuple[float, float, float] = (8.0, 10.0, 12.0),
+    memory_mb: tuple[float, float, float] = (30.0, 40.0, 50.0),
+    rests_on: Basis | None = None,
+    **changes: Any,
+) -> Measurement:
+    """A prediction for a Pixel 4 with these ends; its p90 is 1.1 times the p50, 1 to 1.5."""
+    low, value, high = p50
+    found = Measurement(
+        model=ModelIdentity("model.tflite", "ab" * 32, 3_000_000),
+        device={"id": "pixel-4", "target": None, "name": "Google Pixel 4"},
+        runtime={"name": "LiteRT 2.1", "version": "", "origin": "prediction"},
+        spec=RunSpec(threads=4),
+        delegate=DelegateUse("auto", "XNNPACK", None),
+        load_ms=None,
+        first_inference_ms=None,
+        warm_up_ns=(),
+        latencies_ns=(),
+        peak_memory_bytes=round(memory_mb[1] * 1e6),
+        evidence="predicted",
+        prediction=Prediction(
+            {
+                "p50": Estimate(value, low, high),
+                "p90": Estimate(value * 1.1, low, high * 1.5),
+            },
+            Estimate(memory_mb[1] * 1e6, memory_mb[0] * 1e6, memory_mb[2] * 1e6),
+            rests_on or basis(),
+        ),
     )
     return replace(found, **changes)

@@ -85,6 +85,11 @@ def architecture_doubts(
             "the verdict rests on simulated figures, measured in an emulator; profile on a real "
             "device and judge that"
         )
+    if "predicted" in verdict["evidence"]:
+        found.append(
+            "the verdict rests on predicted figures, which no device has shown; profile on a real "
+            "device and judge that"
+        )
     return found
 
 

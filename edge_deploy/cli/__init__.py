@@ -30,7 +30,7 @@ COMMANDS = {
     "bundle": ("bundle", "Pack a model for an Android app or a Raspberry Pi"),
     "install": ("install", "Put a bundle on a device, test it there and switch to it"),
     "doctor": ("doctor", "Say what this computer and a device lack, and how to mend it"),
-    "devices": ("devices", "List the known devices and their power models"),
+    "devices": ("devices", "List the known devices, show one, or measure your own"),
     "demo": ("demo", "See the whole of it on a real trained model"),
 }
 

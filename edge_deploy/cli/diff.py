@@ -34,7 +34,9 @@ def command(
 ) -> None:  # fmt: skip
     """Compare two models, two measurements or two accuracies: better, same or worse.
 
-    Models are run here, in turn. The exit code is 1 where anything is worse beyond the noise.
+    Models are run here, in turn. A measurement may be a prediction (`profile --device ID -o FILE`),
+    compared with another one or with a measurement of that device. The exit code is 1 where
+    anything is worse beyond the noise.
     """
     from edge_deploy_runner.errors import UsageError
 

@@ -1,4 +1,4 @@
-"""How measurements, verdicts, comparisons and devices look in a terminal."""
+"""How measurements, verdicts and comparisons look in a terminal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from edge_deploy_runner.bench.percentiles import Estimate
 from edge_deploy_runner.bench.records import Measurement, Sustained
 
-from .rendering import human_size, table_console, warn
+from .energy_view import energy_lines
+from .prediction_view import show_prediction
+from .rendering import human_size, milliseconds, table_console, warn
 
 if TYPE_CHECKING:
-    from edge_deploy.catalogue import DeviceProfile, Fact
-    from edge_deploy.comparing import Comparison
+    from edge_deploy.changes import Comparison
     from edge_deploy.judging import Verdict
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -50,6 +51,9 @@ def write_junit(verdict: Verdict, path: str, force: bool) -> None:
 
 def show_measurement(measurement: Measurement) -> None:
     """The table of one measurement, its operators, and its warnings on stderr."""
+    if measurement.prediction is not None:
+        show_prediction(measurement, measurement.prediction)
+        return
     from rich.markup import escape
     from rich.table import Table
 
@@ -84,8 +88,11 @@ def show_measurement(measurement: Measurement) -> None:
         reasons = escape("; ".join(measurement.void))
         table.add_row("[red]void[/red]", f"[red]{reasons}: these times do not count[/red]", "void")
     row("size", human_size(measurement.model.size_bytes), "measured")
-    row("load", milliseconds(measurement.load_ms), kind)
-    row("first inference", milliseconds(measurement.first_inference_ms), kind)
+    for name, ms in (
+        ("load", measurement.load_ms),
+        ("first inference", measurement.first_inference_ms),
+    ):
+        row(name, "unknown" if ms is None else milliseconds(ms), kind)
     for name, found in measurement.latency().items():
         row(name, _estimate(found, len(measurement.latencies_ns)), kind if found else "unknown")
     latencies = measurement.latencies_ns
@@ -106,7 +113,8 @@ def show_measurement(measurement: Measurement) -> None:
             f"({human_size(total)} in all)",
             measurement.evidence,
         )
-    _energy_rows(measurement, row)
+    for line in energy_lines(measurement.energy, measurement.battery):
+        row(*line)
     if measurement.sustained is not None:
         _sustained_rows(measurement.sustained, row, kind)
     console.print(table)
@@ -201,49 +209,6 @@ def _range_line(values: Sequence[float], form: Callable[[float], str]) -> str:
     return f"{sparkline(values)}  {low}" + (f" to {high}" if low != high else "")
 
 
-def _energy_rows(measurement: Measurement, row: object) -> None:
-    assert callable(row)
-    energy, battery = measurement.energy, measurement.battery
-    if energy.mj_per_inference is None:
-        row("energy", energy.reason, energy.evidence)
-    else:
-        row(
-            "energy",
-            f"{energy.mj_per_inference:.3g} mJ an inference above idle"
-            + _range(energy.low, energy.high, "mJ"),
-            energy.evidence,
-        )
-        if energy.gross_mj_per_inference is not None:
-            row(
-                "  with idle power",
-                f"{energy.gross_mj_per_inference:.3g} mJ"
-                + _range(energy.gross_low, energy.gross_high, "mJ"),
-                energy.evidence,
-            )
-        if energy.source:
-            row("  source", energy.source)
-    if battery is None:
-        return
-    row(
-        "battery",
-        f"{battery.capacity_mah:g} mAh at {battery.voltage_v:g} V, {battery.efficiency:.0%} of it "
-        "usable",
-    )
-    for name, value, form in (
-        ("  1000 inferences", battery.percent_per_1000, "{:.3g} %"),
-        ("  idle alone", battery.hours_idle, "{:.1f} h"),
-        ("  continuous use", battery.hours_continuous, "{:.1f} h"),
-    ):
-        row(name, "unknown" if value is None else form.format(value), battery.evidence)
-    if battery.rate_hz is not None:
-        hours = battery.hours_at_rate
-        row(
-            f"  at {battery.rate_hz:.3g} a second",
-            "unknown" if hours is None else f"{hours:.1f} h",
-            battery.evidence,
-        )
-
-
 def _show_sweep(measurement: Measurement) -> None:
     from edge_deploy_runner.bench.percentiles import latency_estimates
     from rich.table import Table
@@ -315,7 +280,9 @@ def show_comparison(comparison: Comparison) -> None:
 
     console = table_console()
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("metric", "old", "new", "change", "95% interval", "noise", ""):
+    is_predicted = any(change.predicted_range for change in comparison.changes)
+    interval = "from end to end" if is_predicted else "95% interval"
+    for name in ("metric", "old", "new", "change", interval, "noise", ""):
         table.add_column(name, justify="left" if name in ("metric", "") else "right")
     for change in comparison.changes:
         is_share = change.unit == "share"
@@ -326,9 +293,10 @@ def show_comparison(comparison: Comparison) -> None:
         ratio = change.ratio
         shift = "-" if ratio is None else f"{ratio:+.2%}" if is_share else f"{ratio:.3f}x"
         ends = "-"
-        if change.ci95 is not None and change.ci95[0] != change.ci95[1]:
+        found = change.predicted_range or change.ci95
+        if found is not None and found[0] != found[1]:
             form = "{:+.2%}" if is_share else "{:.3f}"
-            ends = f"{form.format(change.ci95[0])} to {form.format(change.ci95[1])}"
+            ends = f"{form.format(found[0])} to {form.format(found[1])}"
         words = change.status if change.is_clear else f"{change.status} (cannot tell)"
         table.add_row(
             change.metric, old, new, shift, ends, f"{change.noise:.1%}",
@@ -338,64 +306,10 @@ def show_comparison(comparison: Comparison) -> None:
     console.print(
         f"[bold]{comparison.status}[/]: {escape(comparison.new)} against {escape(comparison.old)}"
     )
+    for text in comparison.notes:
+        console.print(escape(text), soft_wrap=True)
     for text in comparison.warnings:
         warn(text)
-
-
-def show_devices(profiles: Sequence[DeviceProfile]) -> None:
-    """One row a device; a ? marks a guess."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("id", "soc", "cores", "idle W", "load W"):
-        table.add_column(name)
-    for profile in profiles:
-        cores = ", ".join(f"{c.cores}x {c.core} {c.max_mhz:.0f} MHz" for c in profile.clusters)
-        facts = profile.facts
-        table.add_row(
-            profile.id, profile.soc, cores, _fact(facts.get("idle_w")), _fact(facts.get("load_w"))
-        )
-    console = table_console()
-    console.print(table)
-    console.print("? a guess, not confirmed at its source; `edge-deploy devices show ID` has all.")
-
-
-def show_device(profile: DeviceProfile) -> None:
-    """Every value of a device with its source."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), title=profile.name, title_justify="left")
-    for name in ("what", "value", "standing", "source"):
-        table.add_column(name, overflow="fold")
-    table.add_row("soc", escape(profile.soc), "", "")
-    source = profile.clusters_source
-    for cluster in profile.clusters:
-        current = cluster.active_ma_per_core
-        power = f", {current[0]:.0f} to {current[1]:.0f} mA a core" if current else ""
-        table.add_row(
-            "cores",
-            f"{cluster.cores}x {escape(cluster.core)} at {cluster.max_mhz:.0f} MHz{power}",
-            source.standing,
-            escape(source.source),
-        )
-    for key, fact in profile.facts.items():
-        table.add_row(key, escape(_value(fact)), fact.standing, escape(fact.source))
-    table_console().print(table)
-
-
-def _fact(fact: Fact | None) -> str:
-    if fact is None:
-        return "unknown"
-    return _value(fact) + ("?" if fact.standing == "guess" else "")
-
-
-def _value(fact: Fact) -> str:
-    value = fact.value
-    if isinstance(value, list):
-        low, high = value
-        return f"{low:g}" if low == high else f"{low:g} to {high:g}"
-    return str(value)
 
 
 def _estimate(found: Estimate | None, runs: int) -> str:
@@ -404,19 +318,6 @@ def _estimate(found: Estimate | None, runs: int) -> str:
     if found.low is None or found.high is None:
         return f"{milliseconds(found.value)}  (too few runs for an interval)"
     return f"{milliseconds(found.value)}  [{milliseconds(found.low)} to {milliseconds(found.high)}]"
-
-
-def milliseconds(ms: float) -> str:
-    """A time with two decimals or more; microseconds below a tenth of a millisecond."""
-    if ms < 0.1:
-        return f"{ms * 1000:.2f} \u00b5s"
-    return f"{ms:.2f} ms" if ms >= 1 else f"{ms:.3f} ms"
-
-
-def _range(low: float | None, high: float | None, unit: str) -> str:
-    if low is None or high is None or low == high:
-        return ""
-    return f"  [{low:.3g} to {high:.3g} {unit}]"
 
 
 def _count(number: int, noun: str) -> str:

@@ -19,7 +19,7 @@ from .options import PATH, json_option
     default="local",
     show_default=True,
     metavar="local|ssh://USER@HOST[:PORT]|android[:SERIAL]|ID",
-    help="Where to measure.",
+    help="Where to measure; the ID of a known device predicts, with nothing at hand.",
     shell_complete=completing.devices,
 )
 @click.option(
@@ -63,6 +63,11 @@ from .options import PATH, json_option
     help="On a phone: run on these cores only.",
     shell_complete=completing.cores,
 )
+@click.option(
+    "--runtime-version",
+    metavar="TEXT",
+    help="For a prediction: with this runtime, of those whose times are known.",
+)
 @click.option("--keep", is_flag=True, help="Leave the pushed files on the phone for the next run.")
 @click.option("--rate", metavar="1/s", help="How often it will run; with --battery.")
 @click.option("--battery", metavar="5000mAh@3.85V", help="What it will run on.")
@@ -90,7 +95,8 @@ from .options import PATH, json_option
 def command(
     ctx: click.Context, *, model: str, device: str, wheels: str | None, threads: str | None,
     delegate: str, runs: int | None, seconds: float | None, sustained: float | None,
-    meter: str | None, mode: str | None, runtime: tuple[str, ...], cpus: str | None, keep: bool,
+    meter: str | None, mode: str | None, runtime: tuple[str, ...], cpus: str | None,
+    runtime_version: str | None, keep: bool,
     rate: str | None,
     battery: str | None, watts: str | None, power_profile: str | None, no_operators: bool,
     output: str | None, force: bool, budget_file: str | None, accuracy_file: str | None,
@@ -104,6 +110,9 @@ def command(
     With --device android[:SERIAL] it is measured on a phone that adb knows. It needs nothing
     installed; what is put there is removed again, however the run ends.
 
+    With --device ID, as `edge-deploy devices` lists them, nothing is run: latency, memory, energy
+    and battery are predicted, each with an interval, from times of other models on such devices.
+
     With --budget the exit code is 1 where the gate does not pass. Figures carry their evidence:
     measured, simulated, predicted, user or unknown.
     """
@@ -115,10 +124,10 @@ def command(
     from edge_deploy_runner.output import check_free, write_json
 
     from edge_deploy.budget import read_budget
-    from edge_deploy.catalogue import device_profile
+    from edge_deploy.catalogue import DeviceProfile, device_profile
     from edge_deploy.energy import Battery, user_power
     from edge_deploy.judging import judge
-    from edge_deploy.profiling import profile
+    from edge_deploy.profiling import check_device, profile
     from edge_deploy.units import parse_battery, parse_rate_hz, parse_watts_pair
 
     from . import measurement_view
@@ -131,7 +140,17 @@ def command(
         raise UsageError("--watts and --power-profile exclude each other; give one")
     if meter and (watts or power_profile):
         raise UsageError("--meter, --watts and --power-profile exclude each other; give one")
-    if rate and not battery and not power_profile:
+    known = check_device(device)
+    if isinstance(known, DeviceProfile):
+        _refuse_to_run(
+            device,
+            {
+                "--meter": meter, "--wheels": wheels, "--runs": runs, "--seconds": seconds,
+                "--sustained": sustained, "--mode": mode, "--runtime": runtime, "--cpus": cpus,
+                "--keep": keep,
+            },
+        )  # fmt: skip
+    elif rate and not battery and not power_profile:
         raise UsageError("--rate needs a battery; add --battery, as in --battery 5000mAh@3.85V")
     kind, at, _ = (meter or "").partition("@")
     if kind == "phone" and at:
@@ -154,7 +173,6 @@ def command(
         "min_runs": runs, "min_seconds": seconds, "sustained_seconds": sustained,
     }  # fmt: skip
     options = {key: value for key, value in given.items() if value is not None}
-    spec = RunSpec(delegate=delegate, **options)
     android = None
     if mode or runtime or cpus or keep or meter == "phone":
         if device.partition(":")[0] != "android":
@@ -179,8 +197,9 @@ def command(
             device_profile=device_profile(power_profile) if power_profile else None,
             meter=parse_meter(meter) if meter and meter != "phone" else None,
             wheels=wheels,
-            spec=spec,
+            spec=RunSpec(**options) if options else None,
             android=android,
+            runtime_version=runtime_version,
             for_device=budget.device if budget else None,
             on_progress=report,
         )
@@ -201,3 +220,20 @@ def command(
             measurement_view.show_verdict(verdict)
     if verdict is not None and not verdict.passed:
         ctx.exit(1)
+
+
+def _refuse_to_run(device: str, options: dict[str, object]) -> None:
+    """Raise `UsageError` for options that need a device to run on."""
+    from edge_deploy_runner.errors import UsageError
+
+    # By identity: 0 is given, though it equals False.
+    given = [
+        name
+        for name, value in options.items()
+        if value is not None and value is not False and value != ()
+    ]
+    if given:
+        raise UsageError(
+            f"{given[0]} needs the device itself, and figures for {device} are predicted: nothing "
+            "is run; leave it out, or measure with --device local, ssh://USER@HOST or android"
+        )

@@ -30,7 +30,9 @@ def reference() -> str:
         parts += [f"## edge-deploy {name}", "", _help(command, name, group)]
         if isinstance(command, click.Group):
             parent = click.Context(command, info_name=name, parent=group)
-            for child_name, child in command.commands.items():
+            for child_name in command.list_commands(parent):
+                child = command.get_command(parent, child_name)
+                assert child is not None
                 parts += [
                     f"### edge-deploy {name} {child_name}",
                     "",

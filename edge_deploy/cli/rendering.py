@@ -61,6 +61,13 @@ def human_size(size_bytes: float) -> str:
     return f"{size_bytes:.0f} B"
 
 
+def milliseconds(ms: float) -> str:
+    """A time with two decimals or more; microseconds below a tenth of a millisecond."""
+    if ms < 0.1:
+        return f"{ms * 1000:.2f} \u00b5s"
+    return f"{ms:.2f} ms" if ms >= 1 else f"{ms:.3f} ms"
+
+
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A progress reporter that draws bars on stderr; plain lines where that is no terminal."""

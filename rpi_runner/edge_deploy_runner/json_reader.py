@@ -51,13 +51,14 @@ class Reader:
         self._origin = origin
         self._prefix = prefix
 
-    def _fail(self, key: str, what: str) -> BadInputError:
+    def failure(self, key: str, what: str) -> BadInputError:
+        """The error that says what is wrong with a key."""
         return BadInputError(f'{self._origin}: "{self._prefix}{key}" {what}')
 
     def _get(self, key: str, default: Any) -> Any:
         value = self.values.get(key, default)
         if value is _MISSING:
-            raise self._fail(key, "is missing")
+            raise self.failure(key, "is missing")
         return value
 
     def number(
@@ -66,11 +67,11 @@ class Reader:
         """A finite number within bounds."""
         value = self._get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._fail(key, f"is {value!r}, not a number")
+            raise self.failure(key, f"is {value!r}, not a number")
         if not math.isfinite(value):
-            raise self._fail(key, f"is {value}, which is no measured value")
+            raise self.failure(key, f"is {value}, which is no measured value")
         if value < smallest or value > largest:
-            raise self._fail(key, f"is {value}, which cannot be")
+            raise self.failure(key, f"is {value}, which cannot be")
         return float(value)
 
     def optional_number(self, key: str, smallest: float = 0.0) -> float | None:
@@ -81,7 +82,7 @@ class Reader:
         """A whole number that is not negative."""
         value = self.number(key, default)
         if value != int(value):
-            raise self._fail(key, f"is {value}, not a whole number")
+            raise self.failure(key, f"is {value}, not a whole number")
         return int(value)
 
     def optional_integer(self, key: str) -> int | None:
@@ -92,7 +93,7 @@ class Reader:
         """A string."""
         value = self._get(key, default)
         if not isinstance(value, str):
-            raise self._fail(key, f"is {value!r}, not a text")
+            raise self.failure(key, f"is {value!r}, not a text")
         return value
 
     def optional_text(self, key: str) -> str | None:
@@ -103,28 +104,28 @@ class Reader:
         """True or false, or None where there is neither."""
         value = self.values.get(key)
         if value is not None and not isinstance(value, bool):
-            raise self._fail(key, f"is {value!r}, not true or false")
+            raise self.failure(key, f"is {value!r}, not true or false")
         return value
 
     def evidence(self, default: Any = _MISSING) -> str:
         """The "evidence" of a figure, one of `EVIDENCE`."""
         value = self.text("evidence", default)
         if value not in EVIDENCE:
-            raise self._fail("evidence", f"is {value!r}, not one of {', '.join(EVIDENCE)}")
+            raise self.failure("evidence", f"is {value!r}, not one of {', '.join(EVIDENCE)}")
         return value
 
     def texts(self, key: str) -> list[str]:
         """A list of strings."""
         value = self._get(key, _MISSING)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._fail(key, "is not a list of texts")
+            raise self.failure(key, "is not a list of texts")
         return value
 
     def mapping(self, key: str) -> dict[str, Any]:
         """A JSON object."""
         value = self._get(key, _MISSING)
         if not isinstance(value, dict):
-            raise self._fail(key, "is not an object")
+            raise self.failure(key, "is not an object")
         return value
 
     def object(self, key: str) -> Reader:
@@ -139,7 +140,7 @@ class Reader:
         """Readers of a list of JSON objects."""
         value = self._get(key, _MISSING)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self._fail(key, "is not a list of objects")
+            raise self.failure(key, "is not a list of objects")
         return [
             Reader(item, self._origin, f"{self._prefix}{key}[{number}].")
             for number, item in enumerate(value)
@@ -149,10 +150,10 @@ class Reader:
         """Positive whole nanoseconds."""
         value = self._get(key, _MISSING)
         if not isinstance(value, list):
-            raise self._fail(key, "is not a list of latencies")
+            raise self.failure(key, "is not a list of latencies")
         if not value and not may_be_empty:
-            raise self._fail(key, "is empty: nothing was measured")
+            raise self.failure(key, "is empty: nothing was measured")
         for item in value:
             if isinstance(item, bool) or not isinstance(item, int) or item <= 0:
-                raise self._fail(key, f"holds {item!r}, which is no latency in nanoseconds")
+                raise self.failure(key, f"holds {item!r}, which is no latency in nanoseconds")
         return tuple(value)

@@ -31,6 +31,7 @@ from .install_rows import install_rows
 from .instruction_rows import instruction_rows
 from .measuring import Row, say
 from .photo_rows import photo_rows
+from .prediction_rows import prediction_rows
 from .ssh_rows import ssh_rows
 from .subjects import Subjects
 
@@ -40,6 +41,7 @@ ROWS = {
     "classifier": classifier_rows,
     "photos": photo_rows,
     "profile": profile_rows,
+    "predict": prediction_rows,
     "ssh": ssh_rows,
     "android": android_rows,
     "adb": adb_rows,

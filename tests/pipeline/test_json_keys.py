@@ -51,7 +51,3 @@ def test_run(digits_models: Path) -> None:
     assert isinstance(document, dict)
     assert document["top"][0]["label"] == "7"
     check_golden("run_keys.json", document)
-
-
-def test_devices() -> None:
-    check_golden("devices_keys.json", _document("devices", "show", "raspberry-pi-4b"))

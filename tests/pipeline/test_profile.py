@@ -513,7 +513,7 @@ def test_diff_of_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         (["--device", "android", "--runtime", "/nonexistent/a.so"], 3, "cannot be read"),
         (["--mode", "app"], 2, "--mode is for a phone"),
         (["--meter", "phone"], 2, "--meter phone is for a phone"),
-        (["--device", "raspberry-pi-4b"], 5, "predicted latency"),
+        (["--device", "raspberry-pi-4b"], 2, "--runs needs the device itself"),
         (["--device", "raspbery-pi-4b"], 2, "did you mean raspberry-pi-4b"),
         (["--threads", "many"], 2, "sweep"),
         (["--threads", "0"], 2, "sweep"),
@@ -553,19 +553,9 @@ def test_a_lent_power_model_is_predicted_and_warned_of(
     assert document["energy"]["evidence"] == "predicted"
     assert document["energy"]["low"] < document["energy"]["mj_per_inference"]
     assert document["battery"]["capacity_mah"] == 2800
-    assert document["battery"]["hours_continuous"] is None
+    hours = document["battery"]
+    assert hours["hours_continuous_low"] < hours["hours_continuous"] < hours["hours_idle"]
     assert any("Pixel 4" in text for text in document["warnings"])
-
-
-def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["devices", "list", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)["devices"]
-    assert "raspberry-pi-5" in [entry["id"] for entry in listed]
-    assert run(["devices"]) == 0
-    assert "raspberry-pi-5" in capsys.readouterr().out
-    assert run(["devices", "show", "raspberry-pi-zero-2-w"]) == 0
-    assert "guess" in capsys.readouterr().out
-    assert run(["devices", "show", "toaster"]) == 2
 
 
 def test_unknown_devices_raise_usage_errors(model: Path) -> None:

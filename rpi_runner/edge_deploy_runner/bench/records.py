@@ -1,21 +1,23 @@
 """What a run is asked to do, and what it measured: the values and their JSON.
 
-Raw latencies are stored; percentiles and their intervals are computed on read.
+Raw latencies are stored; percentiles and their intervals are computed on read. A prediction takes
+the same form, with its own intervals in the place of latencies.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.json_reader import Reader, read_json_object
+from edge_deploy_runner.json_reader import read_json_object
 from edge_deploy_runner.machine.telemetry import Look, Telemetry
 
-from .percentiles import Estimate, latency_estimates
+from .percentiles import PERCENTILES, Estimate, latency_estimates
+from .prediction import Prediction, predicted_latency_json
 from .run_spec import RunSpec
 
 FORMAT = "edge-deploy measurement"
@@ -67,10 +69,32 @@ class OperatorTiming:
 
 
 @dataclass(frozen=True)
+class EnergySource:
+    """What one source of power says of an inference above idle, in mJ, where sources disagree.
+
+    `standing` is "read", "guess", "measured" or "user"; a power that it does not state is None.
+    """
+
+    source: str
+    standing: str
+    value: float
+    low: float
+    high: float
+    idle_w: float | None = None
+    load_w: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Energy:
     """Energy of one inference: marginal (above idle) and gross, each with what it may be.
 
-    `evidence` "unknown" leaves the figures None and says why in `reason`.
+    `evidence` "unknown" leaves the figures None and says why in `reason`. `alternatives` holds one
+    entry a source, the one that the figures start from first, where sources disagree, and nothing
+    where they do not.
     """
 
     evidence: str
@@ -84,15 +108,23 @@ class Energy:
     load_w: float | None = None
     source: str = ""
     reason: str = ""
+    idle_w_low: float | None = None
+    idle_w_high: float | None = None
+    alternatives: tuple[EnergySource, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {**asdict(self), "alternatives": [entry.to_json() for entry in self.alternatives]}
 
 
 @dataclass(frozen=True)
 class BatteryUse:
-    """What the inferences cost a battery. Hours are None where the idle power is not known."""
+    """What the inferences cost a battery, each figure with what it may be.
+
+    Hours are None where the idle power is not known; their `*_high` may then still say what they
+    are at most. `idle_share_at_rate` is the share (0 to 1) of the power at `rate_hz` that idling
+    takes.
+    """
 
     capacity_mah: float
     voltage_v: float
@@ -103,6 +135,15 @@ class BatteryUse:
     hours_continuous: float | None = None
     rate_hz: float | None = None
     hours_at_rate: float | None = None
+    percent_per_1000_low: float | None = None
+    percent_per_1000_high: float | None = None
+    hours_idle_low: float | None = None
+    hours_idle_high: float | None = None
+    hours_continuous_low: float | None = None
+    hours_continuous_high: float | None = None
+    hours_at_rate_low: float | None = None
+    hours_at_rate_high: float | None = None
+    idle_share_at_rate: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -111,17 +152,30 @@ class BatteryUse:
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """Latencies of one number of threads, taken in turn with the others."""
+    """Latencies of one number of threads, taken in turn with the others.
+
+    `predicted` holds p50 and p90 in ms in the place of latencies, in a sweep of predictions.
+    """
 
     threads: int
     latencies_ns: tuple[int, ...]
+    predicted: dict[str, Estimate] | None = None
+
+    def latency(self) -> dict[str, Estimate | None]:
+        """p50, p90, p99 in ms with their intervals."""
+        if self.predicted is not None:
+            return {name: self.predicted.get(name) for name in PERCENTILES}
+        return latency_estimates(self.latencies_ns)
 
     def to_json(self) -> dict[str, Any]:
-        """Raw latencies and their percentiles."""
+        """Raw latencies and their percentiles, or what is predicted in their place."""
+        record = {"threads": self.threads, "latencies_ns": list(self.latencies_ns)}
+        if self.predicted is None:
+            return {**record, "latency_ms": latency_json(self.latencies_ns)}
         return {
-            "threads": self.threads,
-            "latencies_ns": list(self.latencies_ns),
-            "latency_ms": latency_json(self.latencies_ns),
+            **record,
+            "latency_ms": predicted_latency_json(self.predicted),
+            "predicted_ms": {name: asdict(found) for name, found in self.predicted.items()},
         }
 
 
@@ -206,6 +260,8 @@ class Measurement:
 
     `device` holds "id", "target" and the environment; `runtime` "name", "version" and "origin"
     ("device", or "pushed" where edge-deploy brought it). `void` says why none of the times count.
+    Where `prediction` is set nothing was run: `evidence` is "predicted", there are no latencies,
+    and `load_ms` and `first_inference_ms` are None.
     """
 
     model: ModelIdentity
@@ -213,8 +269,8 @@ class Measurement:
     runtime: dict[str, str]
     spec: RunSpec
     delegate: DelegateUse
-    load_ms: float
-    first_inference_ms: float
+    load_ms: float | None
+    first_inference_ms: float | None
     warm_up_ns: tuple[int, ...]
     latencies_ns: tuple[int, ...]
     peak_memory_bytes: int | None = None
@@ -233,9 +289,22 @@ class Measurement:
     void: tuple[str, ...] = ()
     evidence: str = "measured"
     created_by: dict[str, str] = field(default_factory=dict)
+    prediction: Prediction | None = None
+
+    def __post_init__(self) -> None:
+        if (self.evidence == "predicted") != (self.prediction is not None):
+            raise BadInputError(
+                f"a measurement's evidence is {self.evidence!r} and it has "
+                f"{'no' if self.prediction is None else 'a'} prediction; one needs the other"
+            )
 
     def latency(self) -> dict[str, Estimate | None]:
-        """p50, p90, p99 in milliseconds with their 95% intervals; p99 None under 299 runs."""
+        """p50, p90, p99 in milliseconds with their 95% intervals; p99 None under 299 runs.
+
+        Of a prediction the intervals are its own, and p99 is None.
+        """
+        if self.prediction is not None:
+            return self.prediction.percentiles()
         return latency_estimates(self.latencies_ns)
 
     @property
@@ -267,7 +336,9 @@ class Measurement:
             "first_inference_ms": self.first_inference_ms,
             "warm_up_ns": list(self.warm_up_ns),
             "latencies_ns": list(self.latencies_ns),
-            "latency_ms": latency_json(self.latencies_ns),
+            "latency_ms": latency_json(self.latencies_ns)
+            if self.prediction is None
+            else predicted_latency_json(self.prediction.latency),
             "peak_memory_bytes": self.peak_memory_bytes,
             "memory": {
                 "baseline_bytes": self.baseline_memory_bytes,
@@ -289,6 +360,7 @@ class Measurement:
             "warnings": list(self.warnings),
             "void": list(self.void),
             "evidence": self.evidence,
+            "prediction": self.prediction.to_json() if self.prediction else None,
         }
 
     @classmethod
@@ -297,74 +369,9 @@ class Measurement:
 
         Raises `BadInputError` that names what is missing or makes no sense.
         """
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise BadInputError(
-                f'{origin} is not a measurement (no "format": "{FORMAT}"); '
-                "make one with `edge-deploy profile MODEL -o FILE`"
-            )
-        if document.get("version") != VERSION:
-            raise BadInputError(
-                f"{origin} has version {document.get('version')!r} but this edge-deploy reads "
-                f"version {VERSION}; measure again"
-            )
-        reader = Reader(document, origin)
-        model, delegate = reader.object("model"), reader.object("delegate")
-        spec = RunSpec.from_json(reader.mapping("spec"))
-        if reader.integer("threads") != spec.threads:
-            raise BadInputError(f'{origin}: "threads" and its spec disagree')
-        memory, telemetry = reader.object("memory"), reader.object("telemetry")
-        runtime, device = reader.object("runtime"), reader.object("device")
-        runtime.text("name")
-        runtime.text("version")
-        device.text("id")
-        size_bytes = model.integer("size_bytes")
-        if reader.integer("size_bytes") != size_bytes:
-            raise BadInputError(f"{origin} states two different sizes of its model")
-        return cls(
-            model=ModelIdentity(model.text("name"), model.text("sha256"), size_bytes),
-            device=device.values,
-            runtime={key: str(value) for key, value in runtime.values.items()},
-            spec=spec,
-            delegate=DelegateUse(
-                delegate.text("asked"),
-                delegate.text("used"),
-                _share(delegate),
-            ),
-            load_ms=reader.number("load_ms"),
-            first_inference_ms=reader.number("first_inference_ms"),
-            warm_up_ns=reader.latencies("warm_up_ns", may_be_empty=True),
-            latencies_ns=reader.latencies("latencies_ns"),
-            peak_memory_bytes=reader.optional_integer("peak_memory_bytes"),
-            baseline_memory_bytes=memory.optional_integer("baseline_bytes"),
-            total_memory_bytes=memory.optional_integer("total_bytes"),
-            operators=tuple(
-                OperatorTiming(
-                    entry.text("name"),
-                    entry.text("kind"),
-                    entry.optional_number("ms"),
-                    entry.text("reason", ""),
-                )
-                for entry in reader.objects("operators")
-            ),
-            operators_note=reader.text("operators_note", ""),
-            energy=_energy(reader.object("energy")),
-            battery=_battery(reader.object("battery")) if document.get("battery") else None,
-            sustained=_sustained(reader.object("sustained")) if document.get("sustained") else None,
-            sweep=tuple(
-                SweepPoint(entry.integer("threads"), entry.latencies("latencies_ns"))
-                for entry in reader.objects("sweep")
-            ),
-            telemetry_before=_telemetry(telemetry.optional_object("before")),
-            telemetry_during=tuple(
-                Look(entry.number("seconds"), _telemetry(entry.object("telemetry")))
-                for entry in (telemetry.objects("during") if "during" in telemetry.values else ())
-            ),
-            telemetry_after=_telemetry(telemetry.optional_object("after")),
-            warnings=tuple(reader.texts("warnings")),
-            void=tuple(reader.texts("void")) if "void" in document else (),
-            evidence=reader.evidence(),
-            created_by={k: str(v) for k, v in reader.mapping("created_by").items()},
-        )
+        from .record_reading import measurement_from_json
+
+        return measurement_from_json(document, origin)
 
 
 def read_measurement(path: str | os.PathLike[str]) -> Measurement:
@@ -382,89 +389,3 @@ def latency_json(latencies_ns: tuple[int, ...]) -> dict[str, Any]:
             for name, found in estimates.items()
         },
     }
-
-
-def _share(delegate: Reader) -> float | None:
-    if "operator_share" in delegate.values and delegate.values["operator_share"] is None:
-        return None
-    return delegate.number("operator_share", largest=1.0)
-
-
-def _energy(reader: Reader) -> Energy:
-    return Energy(
-        evidence=reader.evidence(),
-        reason=reader.text("reason", ""),
-        source=reader.text("source", ""),
-        **{
-            item.name: reader.optional_number(item.name, smallest=-math.inf)
-            for item in fields(Energy)
-            if item.name not in ("evidence", "reason", "source")
-        },
-    )
-
-
-def _battery(reader: Reader) -> BatteryUse:
-    return BatteryUse(
-        capacity_mah=reader.number("capacity_mah"),
-        voltage_v=reader.number("voltage_v"),
-        efficiency=reader.number("efficiency", largest=1.0),
-        evidence=reader.evidence(),
-        percent_per_1000=reader.optional_number("percent_per_1000"),
-        hours_idle=reader.optional_number("hours_idle"),
-        hours_continuous=reader.optional_number("hours_continuous"),
-        rate_hz=reader.optional_number("rate_hz"),
-        hours_at_rate=reader.optional_number("hours_at_rate"),
-    )
-
-
-def _sustained(reader: Reader) -> Sustained:
-    return Sustained(
-        seconds=reader.number("seconds"),
-        runs=reader.integer("runs"),
-        part_seconds=reader.number("part_seconds"),
-        first_latencies_ns=reader.latencies("first_latencies_ns"),
-        last_latencies_ns=reader.latencies("last_latencies_ns"),
-        windows=tuple(
-            SustainedWindow(
-                start_s=entry.number("start_s"),
-                seconds=entry.number("seconds"),
-                runs=entry.integer("runs"),
-                p50_ms=entry.number("p50_ms"),
-                p90_ms=entry.number("p90_ms"),
-                temperature_celsius=entry.optional_number(
-                    "temperature_celsius", smallest=-math.inf
-                ),
-                frequency_mhz=entry.optional_number("frequency_mhz"),
-                throttled=entry.optional_integer("throttled"),
-            )
-            for entry in reader.objects("windows")
-        ),
-    )
-
-
-def _telemetry(reader: Reader | None) -> Telemetry:
-    """Every field by its type; what an older file does not have is None."""
-    if reader is None:
-        return Telemetry()
-    found: dict[str, Any] = {}
-    for item in fields(Telemetry):
-        if reader.values.get(item.name) is None:
-            continue
-        match item.type:
-            case "str | None":
-                found[item.name] = reader.text(item.name)
-            case "int | None":
-                found[item.name] = reader.integer(item.name)
-            case "bool | None":
-                found[item.name] = reader.optional_flag(item.name)
-            case "float | None":
-                cold = -math.inf if item.name.endswith("_celsius") else 0.0
-                found[item.name] = reader.number(item.name, smallest=cold)
-            case "dict[str, float] | None":
-                inner = reader.object(item.name)
-                found[item.name] = {
-                    key: inner.number(key, smallest=-math.inf) for key in inner.values
-                }
-            case other:
-                raise TypeError(f"Telemetry.{item.name} has a type that is not read: {other}")
-    return Telemetry(**found)

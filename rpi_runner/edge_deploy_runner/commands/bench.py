@@ -101,9 +101,9 @@ def in_words(measured: Measured) -> str:
         ("runtime", f"{found.runtime['name']} {found.runtime['version']}, "
                     f"{found.spec.threads} threads"),
         ("delegate", found.delegate.words()),
-        ("load", f"{found.load_ms:.2f} ms"),
-        ("first inference", f"{found.first_inference_ms:.2f} ms"),
     ]  # fmt: skip
+    for what, ms in (("load", found.load_ms), ("first inference", found.first_inference_ms)):
+        rows += [] if ms is None else [(what, f"{ms:.2f} ms")]
     for name, estimate in found.latency().items():
         if estimate is None:
             continue

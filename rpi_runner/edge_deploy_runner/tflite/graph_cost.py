@@ -5,6 +5,7 @@ Nothing here runs the model. Shapes may come from a damaged file: no figure allo
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -201,8 +202,10 @@ def float_islands(graph: Subgraph) -> tuple[Island, ...]:
     )
 
 
-def estimate_arena(model: ModelFile) -> tuple[int | None, str]:
+def estimate_arena(model: ModelFile, beside: Collection[int] = ()) -> tuple[int | None, str]:
     """Bytes of the activations' arena, or `None` and the reason; an estimate.
+
+    `beside` are tensors that do not lie in it, such as weights that were unpacked once.
 
     Each tensor lives from the operator that writes it to the last that reads it; placed greedily
     by size, as TFLite's planner does, on 64-byte bounds. Scratch buffers of kernels and what a
@@ -222,7 +225,7 @@ def estimate_arena(model: ModelFile) -> tuple[int | None, str]:
     last.update(dict.fromkeys(graph.outputs, end))
     blocks = []
     for index, start in first.items():
-        if index == ABSENT:
+        if index == ABSENT or index in beside:
             continue
         tensor = graph.tensor(index)
         if model.is_constant(tensor) or tensor.is_variable:
@@ -240,13 +243,13 @@ def _place(blocks: list[tuple[int, int, int]]) -> int:
     height = 0
     for size, start, stop in sorted(blocks, key=lambda block: (-block[0], block[1])):
         offset = 0
-        for other, other_size, other_start, other_stop in sorted(placed):
+        for other, other_size, other_start, other_stop in placed:
             if other_start > stop or other_stop < start:
                 continue
             if other - offset >= size:
                 break
             offset = max(offset, other + other_size)
-        placed.append((offset, size, start, stop))
+        insort(placed, (offset, size, start, stop))
         height = max(height, offset + size)
     return height
 

@@ -1,0 +1,179 @@
+"""Predictions held against each other, or against a measurement of the device they are for.
+
+The range of a ratio runs from end to end of the two intervals. Two predictions from the same
+coefficients err together, so that their ratio is surer than its range says; and a measurement
+beside the prediction for the same model shows whether that one held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_deploy_runner.bench.percentiles import Estimate
+from edge_deploy_runner.bench.prediction import Basis, Prediction
+from edge_deploy_runner.bench.records import Measurement
+from edge_deploy_runner.errors import BadInputError
+
+from .changes import (
+    MEMORY_NOISE,
+    SIZE_NOISE,
+    Change,
+    Comparison,
+    exact_change,
+    is_inside,
+    status_of,
+)
+
+# Ids of devices that the catalogue does not know: they may be any of its own.
+_UNNAMED = {"local", "ssh", "android"}
+
+
+def compare_with_predictions(
+    old: Measurement, new: Measurement, noise: float, names: tuple[str, str]
+) -> Comparison:
+    """Two predictions for one device, or a prediction and a measurement of that device.
+
+    A device that the catalogue has no name for may be any. Raises `BadInputError` for two devices,
+    predictions for two runtimes, and simulated times.
+    """
+    _check_alike(old, new, names)
+    one_model = old.model.sha256 == new.model.sha256
+    changes = [
+        exact_change("size", "bytes", old.model.size_bytes, new.model.size_bytes, SIZE_NOISE)
+    ]
+    before, after = old.latency(), new.latency()
+    for name in ("p50", "p90"):
+        a, b = before[name], after[name]
+        if a is not None and b is not None:
+            changes.append(_change(f"latency_{name}", "ms", a, b, noise, one_model))
+    memory = [_memory(side) for side in (old, new)]
+    if memory[0] is not None and memory[1] is not None and memory[0].value > 0:
+        changes.append(
+            _change("peak_memory", "bytes", memory[0], memory[1], MEMORY_NOISE, one_model)
+        )
+    return Comparison(
+        "measurement",
+        names[0],
+        names[1],
+        tuple(changes),
+        tuple(_warnings(old, new, names)),
+        tuple(_notes((old, new), names, one_model)),
+    )
+
+
+def _check_alike(old: Measurement, new: Measurement, names: tuple[str, str]) -> None:
+    ids = [str(side.device.get("id")) for side in (old, new)]
+    if ids[0] != ids[1] and not set(ids) & _UNNAMED:
+        words = [
+            f"{name} is {'predicted for' if side.prediction else 'of'} {device_id}"
+            for name, side, device_id in zip(names, (old, new), ids, strict=True)
+        ]
+        raise BadInputError(f"{words[0]} and {words[1]}; compare figures of one device")
+    for name, side in zip(names, (old, new), strict=True):
+        if side.evidence == "simulated":
+            raise BadInputError(
+                f"{name} was measured in an emulator, whose times are not those of {ids[0]}; "
+                "compare a prediction with a measurement of the device itself"
+            )
+    if old.prediction is None or new.prediction is None:
+        return
+    runtimes = old.prediction.basis.runtime, new.prediction.basis.runtime
+    if runtimes[0] != runtimes[1]:
+        raise BadInputError(
+            f"{names[0]} is predicted for {runtimes[0]} and {names[1]} for {runtimes[1]}, and "
+            "runtimes are never mixed; predict both with the same --runtime-version"
+        )
+
+
+def _change(
+    metric: str, unit: str, old: Estimate, new: Estimate, noise: float, one_model: bool
+) -> Change:
+    ratio = new.value / old.value
+    low, high = _end(new.low, new) / _end(old.high, old), _end(new.high, new) / _end(old.low, old)
+    status = status_of(low, high, noise)
+    return Change(
+        metric, unit, old.value, new.value, ratio, None, noise, status,
+        # Of one model, figures that meet are what was to be shown.
+        is_clear=one_model or status != "same" or is_inside(low, high, noise),
+        predicted_range=(low, high),
+    )  # fmt: skip
+
+
+def _end(end: float | None, figure: Estimate) -> float:
+    return figure.value if end is None else end
+
+
+def _memory(side: Measurement) -> Estimate | None:
+    if side.prediction is not None:
+        return side.prediction.peak_memory
+    return None if side.peak_memory_bytes is None else Estimate(float(side.peak_memory_bytes))
+
+
+def _warnings(old: Measurement, new: Measurement, names: tuple[str, str]) -> list[str]:
+    found = [
+        f"the {what} differ: {first} and {second}"
+        for what, first, second in (
+            ("threads", old.spec.threads, new.spec.threads),
+            ("delegates", old.delegate.used, new.delegate.used),
+        )
+        if first != second
+    ]
+    for name, side in zip(names, (old, new), strict=True):
+        if side.void:
+            found.append(f"{name} is void ({'; '.join(side.void)}); measure it again")
+        if side.prediction is None:
+            other = new if side is old else old
+            assert other.prediction is not None
+            if side.device.get("id") != other.device.get("id"):
+                found.append(
+                    f"{name} was measured on {side.device.get('id')} and the prediction is for "
+                    f"{other.device.get('id')}: whether they are one device is yours to know"
+                )
+            used, meant = (
+                f"{side.runtime['name']} {side.runtime['version']}",
+                other.prediction.basis.runtime,
+            )
+            if used != meant:
+                found.append(f"{name} was measured with {used}, the prediction is for {meant}")
+    return found
+
+
+def _notes(sides: Sequence[Measurement], names: tuple[str, str], one_model: bool) -> list[str]:
+    first, second = (side.prediction for side in sides)
+    if first is not None and second is not None:
+        if _coefficients(first.basis) == _coefficients(second.basis):
+            return [
+                "both are predicted from the same coefficients, so that their errors are largely "
+                "common: the ratio is surer than its range says"
+            ]
+        return ["they are predicted from different coefficients, whose errors are not common"]
+    if not one_model:
+        return ["one of two models is predicted and the other measured"]
+    number = 0 if first is not None else 1
+    prediction, measured = sides[number].prediction, sides[1 - number]
+    assert prediction is not None
+    return _held(prediction, measured, names[1 - number])
+
+
+def _held(prediction: Prediction, measured: Measurement, name: str) -> list[str]:
+    found = measured.latency()["p50"]
+    expected = prediction.latency["p50"]
+    assert found is not None
+    assert expected.low is not None
+    assert expected.high is not None
+    where = (
+        "below" if found.value < expected.low
+        else "above" if found.value > expected.high
+        else "inside"
+    )  # fmt: skip
+    return [
+        f"{name}: the measured p50 of {found.value:.3g} ms lies {where} the predicted "
+        f"{prediction.coverage:.0%} interval, {expected.low:.3g} to {expected.high:.3g} ms"
+    ]
+
+
+def _coefficients(basis: Basis) -> tuple[object, ...]:
+    return (
+        basis.cluster, basis.runtime, basis.dtype, basis.threads, basis.delegate, basis.made,
+        basis.source,
+    )  # fmt: skip
