@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .evaluation import evaluate
     from .inspection import inspect
     from .judging import Verdict, judge
+    from .prediction.own_device import OwnDevice, calibrate_device
     from .profiling import profile
 
 __all__ = [
@@ -36,11 +37,13 @@ __all__ = [
     "Bundle",
     "Classifier",
     "Measurement",
+    "OwnDevice",
     "Preprocessing",
     "Recipe",
     "RunSpec",
     "Verdict",
     "bundle",
+    "calibrate_device",
     "convert",
     "diagnose",
     "diff",
@@ -58,11 +61,13 @@ _HOMES = {
     "Bundle": "edge_deploy.bundles.bundling",
     "Classifier": "edge_deploy_runner.classifier",
     "Measurement": "edge_deploy_runner.bench.records",
+    "OwnDevice": "edge_deploy.prediction.own_device",
     "Preprocessing": "edge_deploy_runner.contract",
     "Recipe": "edge_deploy_converters.recipes",
     "RunSpec": "edge_deploy_runner.bench.run_spec",
     "Verdict": "edge_deploy.judging",
     "bundle": "edge_deploy.bundles.bundling",
+    "calibrate_device": "edge_deploy.prediction.own_device",
     "convert": "edge_deploy_converters.conversion",
     "diagnose": "edge_deploy.diagnosis",
     "diff": "edge_deploy.comparing",

@@ -191,12 +191,13 @@ def _check(limit: Limit, figure: Figure | Missing, budget: Budget) -> Check:
     if isinstance(figure, Missing):
         return result(figure.status, figure.reason)
     allowed = ("measured", "user", *budget.allow, *limit.allow)
-    if figure.evidence not in allowed:
-        return result(
-            "unmeasured",
-            f"the figure is {figure.evidence}, which the budget does not accept (allow = "
-            f'["{figure.evidence}"] would)',
-        )
+    for evidence in (figure.evidence, *figure.beside):
+        if evidence not in allowed:
+            return result(
+                "unmeasured",
+                f"the figure is {evidence}, which the budget does not accept (allow = "
+                f'["{evidence}"] would)',
+            )
     if figure.low is None or figure.high is None:
         return result(
             "inconclusive",

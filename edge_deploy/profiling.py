@@ -270,7 +270,7 @@ def _energy(
         found = metered_energy(list(log.windows), log.meter, log.interval_s, log.evidence)
         return beside(found, own, p50_ms), ()
     if power is not None:
-        return beside(predicted_energy(power, p50_ms), own, p50_ms), ()
+        return beside(predicted_energy(power, p50_ms, result.evidence), own, p50_ms), ()
     if lent is not None and (board is None or lent.id != board.id):
         draw = lent.power(result.spec.threads)
         if draw is None:
@@ -279,7 +279,7 @@ def _energy(
             f"energy mixes this machine's latency with the power model of {lent.name}: "
             "it is not that device's energy"
         )
-        return predicted_energy(draw, p50_ms), (warning,)
+        return predicted_energy(draw, p50_ms, result.evidence), (warning,)
     if log.counter:
         if held_back:
             return _held_back(held_back), ()
@@ -294,7 +294,7 @@ def _energy(
     if board is not None and draw is not None:
         elsewhere = _ran_elsewhere(result)
         if not elsewhere:
-            return predicted_energy(draw, p50_ms), ()
+            return predicted_energy(draw, p50_ms, result.evidence), ()
         return Energy(
             "unknown",
             reason=f"the power model of {board.id} is that of its fastest cores, and this ran on "

@@ -13,11 +13,10 @@ from edge_deploy_runner.bench.records import (
     Measurement,
     ModelIdentity,
     OperatorTiming,
-    Sustained,
-    SustainedWindow,
     SweepPoint,
 )
 from edge_deploy_runner.bench.run_spec import RunSpec
+from edge_deploy_runner.bench.sustained_record import Sustained, SustainedWindow
 from edge_deploy_runner.machine.telemetry import Telemetry
 
 

@@ -160,7 +160,8 @@ def _doubts(verdict: dict[str, Any] | None) -> list[str]:
     """Why a verdict that passed says less than it seems of phones."""
     found = architecture_doubts(verdict, _ARCHITECTURES)
     device = str(verdict["device"] or "") if verdict else ""
-    if not found and device.startswith(_NO_PHONES):
+    is_unlike = verdict is not None and verdict["architecture"] not in (None, *_ARCHITECTURES)
+    if device.startswith(_NO_PHONES) and not is_unlike:  # else it is said already
         found.append(
             f"the verdict is of {device}, which is no phone; profile with --device android and "
             "judge that"

@@ -138,7 +138,8 @@ def _show(made: Bundle) -> None:
     if made.gated:
         verdict_of = made.manifest["verdict"]
         where = [text for key in ("device", "architecture") if (text := verdict_of[key])]
-        gate = f"its verdict passed, on {', '.join(where)}" if where else "its verdict passed"
+        how = "predicted for" if "predicted" in verdict_of["evidence"] else "on"
+        gate = f"its verdict passed, {how} {', '.join(where)}" if where else "its verdict passed"
     click.echo(f"{made.path}  {human_size(made.size_bytes)}")
     if made.target.startswith("android-"):
         dependencies = ", ".join(made.manifest["wrapper"]["dependencies"])

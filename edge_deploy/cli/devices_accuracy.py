@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from edge_deploy.prediction.accuracy import Bound, Row
 
 
+# From this width on every word of a fit has a column.
+_WIDE = 100
+_FIGURES = ("models", "one out", "worst", "family out", "inside 80%")
+_SHORT_FIGURES = ("models", "one out", "worst", "family", "in 80%")
+
+
 @click.command("accuracy")
 @click.option(
     "--device", "device_id", metavar="ID", shell_complete=known_devices,
@@ -97,16 +103,21 @@ def _show(rows: tuple[Row, ...], bounds: tuple[Bound, ...]) -> None:
 
     console = table_console()
     table = plain_table("Error on models left out of the fit, predicted against published")
-    for name in ("device", "dtype", "threads", "runtime"):
+    wide = console.width >= _WIDE
+    words = ("device", "dtype", "threads", "runtime") if wide else ("fit",)
+    for name in words:
         table.add_column(name, overflow="fold")
-    for name in ("models", "one out", "worst", "family out", "inside 80%"):
-        table.add_column(name, justify="right")
+    for name in _FIGURES if wide else _SHORT_FIGURES:
+        table.add_column(name, justify="right", no_wrap=True)
+    if not wide:
+        table.padding = (0, 1, 0, 0)
     for row in rows:
+        group = row.group
+        cells = (group.device, group.dtype, group.threads, group.runtime)
+        count = "1 thread" if group.threads == "1" else f"{group.threads or '?'} threads"
+        line = f"{group.device}, {group.dtype}, {count}\n  {group.runtime}"
         table.add_row(
-            escape(row.group.device),
-            row.group.dtype,
-            row.group.threads,
-            escape(row.group.runtime),
+            *map(escape, cells if wide else (line,)),
             str(row.n),
             *(percent(value) for value in (row.mae_loo, row.worst, row.mae_lofo, row.coverage80)),
         )

@@ -12,13 +12,10 @@ from . import completing
 from .options import PATH, json_option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edge_deploy_runner.progress import Progress
 
-    from edge_deploy.catalogue import DeviceProfile
-    from edge_deploy.prediction.calibrating import Calibration
     from edge_deploy.prediction.latency_model import LatencyModel
+    from edge_deploy.prediction.own_device import OwnDevice
 
 
 @click.command("calibrate")
@@ -62,129 +59,49 @@ def command(
     With --table the times come from a CSV file with the columns model, dtype, device, threads,
     latency_ms and runtime, and nothing is run.
     """
+    from pathlib import Path
+
     from edge_deploy_runner.errors import UsageError
 
-    from edge_deploy.catalogue import device_profile
+    from edge_deploy.prediction.calibrating import ROUNDS
+    from edge_deploy.prediction.own_device import calibrate_device, device_from_table
 
-    if (device is None) == (table is None):
+    place = Path(output) if output else None
+    if table is not None and device is None:
+        given = {
+            "--quick": quick, "--threads": threads, "--rounds": rounds, "--wheels": wheels,
+            "--cpus": cpus,
+        }  # fmt: skip
+        _refuse("--table measures nothing", given)
+        if device_id is None:
+            raise UsageError("--table needs --id, the name of the device that it is about")
+        own = device_from_table(
+            Path(table), device_id, features=[Path(one) for one in features], like=like,
+            output=place, force=force,
+        )  # fmt: skip
+    elif device is not None and table is None:
+        _refuse("--features belongs to --table", {"--features": features})
+        with _calibration_bar() as report:
+            own = calibrate_device(
+                device,
+                device_id=device_id,
+                like=like,
+                quick=quick,
+                threads=_numbers(threads),
+                dtypes=[word.strip() for word in dtypes.split(",")],
+                rounds=ROUNDS if rounds is None else rounds,
+                wheels=Path(wheels) if wheels else None,
+                cpus=cpus,
+                output=place,
+                force=force,
+                on_progress=report,
+            )
+    else:
         raise UsageError(
             "give --device (local, ssh://USER@HOST or android) to measure one, or --table CSV to "
             "fit times that you have" + ("; not both" if device else "")
         )
-    sibling = device_profile(like) if like else None
-    if table is not None:
-        _refuse(
-            "--table measures nothing",
-            {
-                "--quick": quick, "--threads": threads, "--rounds": rounds, "--wheels": wheels,
-                "--cpus": cpus,
-            },
-        )  # fmt: skip
-        if device_id is None:
-            raise UsageError("--table needs --id, the name of the device that it is about")
-        _from_table(table, features, device_id, sibling, output, force, as_json)
-        return
-    _refuse("--features belongs to --table", {"--features": features})
-    assert device is not None
-    _measure(
-        device, device_id, sibling, quick=quick, threads=_numbers(threads), dtypes=_dtypes(dtypes),
-        rounds=rounds, wheels=wheels, cpus=cpus, output=output, force=force, as_json=as_json,
-    )  # fmt: skip
-
-
-def _measure(
-    device: str, device_id: str | None, sibling: DeviceProfile | None, *, quick: bool,
-    threads: tuple[int, ...] | None, dtypes: tuple[str, ...], rounds: int | None,
-    wheels: str | None, cpus: str | None, output: str | None, force: bool, as_json: bool,
-) -> None:  # fmt: skip
-    from pathlib import Path
-
-    from edge_deploy_android.measuring import AndroidOptions
-    from edge_deploy_android.target import AndroidTarget
-    from edge_deploy_runner.errors import UsageError
-
-    from edge_deploy.catalogue import DeviceProfile, all_profiles
-    from edge_deploy.prediction import calibrated_device as place
-    from edge_deploy.prediction.calibrated_models import calibrated_models
-    from edge_deploy.prediction.calibrating import QUICK_MODELS, ROUNDS, calibrate
-    from edge_deploy.prediction.micro_models import MICRO_MODELS
-    from edge_deploy.profiling import check_device
-    from edge_deploy.remote.target import SshTarget
-
-    target = check_device(device)
-    if isinstance(target, DeviceProfile):
-        raise UsageError(
-            f"{target.id} is a known device, not one that can be reached; calibrate over --device "
-            f"ssh://USER@HOST, android or local, with --id {target.id} if it is one"
-        )
-    if cpus and not isinstance(target, AndroidTarget):
-        raise UsageError("--cpus is for a phone; leave it out")
-    if wheels and not isinstance(target, SshTarget):
-        raise UsageError("--wheels is for a device that is reached over ssh; leave it out")
-    if device_id is None and output is not None:
-        device_id = Path(output).stem
-    if device_id is not None:
-        place.check_place(device_id, output, force)
-    models = [one for one in MICRO_MODELS if not quick or one.name in QUICK_MODELS]
-    found: dict[str, Any] = {}
-
-    def settle(machine: dict[str, Any]) -> None:
-        """Whatever else can be wrong is, before minutes of measuring."""
-        import platform
-
-        host = target.host if isinstance(target, SshTarget) else platform.node()
-        found["id"] = device_id or place.id_of(machine, host)
-        found["path"] = place.check_place(found["id"], output, force)
-        found["prior"] = sibling or all_profiles().get(found["id"]) if quick else None
-        if quick and (found["prior"] is None or not found["prior"].latency):
-            raise UsageError(
-                "--quick starts from a known device's coefficients; name one with --like ID "
-                "(`edge-deploy devices` says which have any), or leave --quick out"
-            )
-
-    with _calibration_bar() as report:
-        calibration = calibrate(
-            target,
-            threads=threads,
-            dtypes=dtypes,
-            micro_models=models,
-            operators=not quick,
-            rounds=rounds if rounds is not None else ROUNDS,
-            wheels=Path(wheels) if wheels else None,
-            android=AndroidOptions(cpus=cpus) if isinstance(target, AndroidTarget) else None,
-            on_machine=settle,
-            on_progress=report,
-        )
-    profile = all_profiles().get(found["id"])
-    cluster = place.cluster_of(
-        profile, [entry.threads for entry in calibration.times], calibration.cpus
-    )
-    fitted = calibrated_models(calibration, cluster, found["prior"])
-    text = place.device_text(
-        found["id"], found["path"], fitted, machine=calibration.machine,
-        max_mhz=calibration.max_mhz, like=sibling,
-    )  # fmt: skip
-    record = place.write_calibration(found["path"], text, calibration, force)
-    _show(found["id"], found["path"], fitted, calibration.warnings, calibration, record, as_json)
-
-
-def _from_table(
-    table: str, features: tuple[str, ...], device_id: str, sibling: DeviceProfile | None,
-    output: str | None, force: bool, as_json: bool,
-) -> None:  # fmt: skip
-    from pathlib import Path
-
-    from edge_deploy.prediction import calibrated_device as place
-    from edge_deploy.prediction.calibrated_models import models_of_tables, read_features
-    from edge_deploy.prediction.tables import read_latencies
-
-    path = place.check_place(device_id, output, force)
-    latencies = read_latencies(Path(table))
-    networks = read_features([Path(one) for one in features])
-    fitted, notes = models_of_tables(latencies, networks, Path(table).name, sibling)
-    text = place.device_text(device_id, path, fitted, like=sibling)
-    place.write_calibration(path, text, None, force)
-    _show(device_id, path, fitted, notes, None, None, as_json)
+    _show(own, as_json)
 
 
 def _refuse(reason: str, given: dict[str, Any]) -> None:
@@ -204,18 +121,6 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
     if not all(word.isdigit() and int(word) >= 1 for word in words):
         raise UsageError(f"--threads is {text!r}; use numbers from 1 up, as in 1,4")
     return tuple(int(word) for word in words)
-
-
-def _dtypes(text: str) -> tuple[str, ...]:
-    from edge_deploy_runner.errors import UsageError
-
-    from edge_deploy.prediction.layers import DTYPES
-
-    words = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
-    for word in words:
-        if word not in DTYPES:
-            raise UsageError(f"--dtypes has {word!r}; valid: {', '.join(DTYPES)}")
-    return words
 
 
 @contextlib.contextmanager
@@ -248,34 +153,32 @@ def _calibration_bar() -> Iterator[Progress]:
         yield draw
 
 
-def _show(
-    device_id: str, path: Path, models: tuple[LatencyModel, ...], warnings: tuple[str, ...],
-    calibration: Calibration | None, record: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+def _show(own: OwnDevice, as_json: bool) -> None:
     from edge_deploy.catalogue import user_folder
 
     from .rendering import emit_json, note, plain_table, table_console, warn
 
-    for text in warnings:
+    for text in own.warnings:
         warn(text)
+    calibration = own.calibration
     if as_json:
         emit_json(
             {
-                "id": device_id,
-                "file": str(path),
-                "record": str(record) if record else None,
+                "id": own.id,
+                "file": str(own.path),
+                "record": str(own.record) if own.record else None,
                 "seconds": round(calibration.seconds, 1) if calibration else None,
                 "noise": calibration.noise if calibration else None,
-                "warnings": list(warnings),
-                "models": [_model_json(model) for model in models],
+                "warnings": list(own.warnings),
+                "models": [_model_json(model) for model in own.models],
             }
         )
         return
     took = f" in {calibration.seconds:.0f} s" if calibration else ""
-    table = plain_table(f"{device_id}: calibrated{took}, {models[0].standing}")
+    table = plain_table(f"{own.id}: calibrated{took}, {own.models[0].standing}")
     for heading in ("dtype", "threads", "cores", "runtime", "points", "error", "worst", "covered"):
         table.add_column(heading, justify="left" if heading in ("dtype", "runtime") else "right")
-    for model in models:
+    for model in own.models:
         error = model.error()
         table.add_row(
             model.dtype, str(model.threads), model.cluster, model.runtime, str(error.n),
@@ -284,14 +187,14 @@ def _show(
     table_console().print(table)
     note("error: mean and worst on models left out, of their time; covered: how many of these the")
     note("80% interval holds")
-    for model in models:
+    for model in own.models:
         if model.scale_note:
             note(f"{model.dtype}, threads {model.threads}, like {model.like}: {model.scale_note}")
-    note(f"written to {path}")
-    if path.parent.resolve() == user_folder().resolve():
-        note(f"now: edge-deploy profile MODEL --device {device_id}")
+    note(f"written to {own.path}")
+    if own.path.parent.resolve() == user_folder().resolve():
+        note(f"now: edge-deploy profile MODEL --device {own.id}")
     else:
-        note(f"put it into {user_folder()}, then: edge-deploy profile MODEL --device {device_id}")
+        note(f"put it into {user_folder()}, then: edge-deploy profile MODEL --device {own.id}")
 
 
 def _model_json(model: LatencyModel) -> dict[str, Any]:

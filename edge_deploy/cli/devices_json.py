@@ -71,6 +71,7 @@ def entry_json(entry: LatencyModel, points: bool = False) -> dict[str, Any]:
         return document
     return {
         **document,
+        "like_runtime": entry.like_runtime or None,
         "scale_note": entry.scale_note or None,
         "kinds": list(entry.kinds),
         "feature_version": entry.feature_version,

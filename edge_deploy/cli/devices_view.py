@@ -132,7 +132,9 @@ def _show_entries(
         notes = {entry.scale_note for entry in group}
         shared = notes.pop() if len(notes) == 1 else ""
         if group[0].like and not shared:
-            shared = f"starts from the coefficients of {group[0].like}"
+            runtimes = {entry.like_runtime for entry in group} - {""}
+            with_runtime = f" with {'; '.join(sorted(runtimes))}" if runtimes else ""
+            shared = f"starts from the coefficients of {group[0].like}{with_runtime}"
         console.print(f"{basis}; {shared}" if shared else basis, markup=False)
         _show_errors(group, console)
     console.print(

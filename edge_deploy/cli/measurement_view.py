@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from edge_deploy_runner.bench.percentiles import Estimate
-from edge_deploy_runner.bench.records import Measurement, Sustained
+from edge_deploy_runner.bench.records import Measurement
+from edge_deploy_runner.bench.sustained_record import Sustained
 
 from .energy_view import energy_lines
 from .prediction_view import show_prediction

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,16 @@ from edge_deploy.catalogue import DeviceProfile
 from .fitting import fit, intervals_without
 from .latency_model import Interval, LatencyModel, Point
 from .published import LEFT_OUT, PRIOR_DEVICE, prior_for, published_fits
-from .tables import Group, Latency, Network, completed, groups, packaged_networks, terms_of
+from .tables import (
+    Group,
+    Latency,
+    Network,
+    completed,
+    groups,
+    packaged_networks,
+    plain_name,
+    terms_of,
+)
 
 COVERAGE_BOUNDS = (0.75, 0.88)
 _LEAST_POINTS = 2
@@ -94,6 +102,7 @@ class Row:
             "dtype": self.group.dtype,
             "threads": self.group.threads,
             "runtime": self.group.runtime,
+            "delegate": self.group.delegate,
             "models": self.n,
             "mae_loo": self.mae_loo,
             "mae_lofo": self.mae_lofo,
@@ -228,14 +237,16 @@ def _with_packaged(
     latencies: Iterable[Latency], networks: Mapping[str, Network]
 ) -> tuple[dict[str, Network], tuple[str, ...]]:
     """Networks by all names that the latencies have for them, and a sentence on those taken."""
-    own = {_key(name): network for name, network in completed(networks).items()}
+    own = {plain_name(name): network for name, network in completed(networks).items()}
     packaged = {
-        _key(name): network for name, network in packaged_networks().items() if name not in LEFT_OUT
+        plain_name(name): network
+        for name, network in packaged_networks().items()
+        if name not in LEFT_OUT
     }
     found = {}
     taken = set()
     for name in dict.fromkeys(row.model for row in latencies):
-        for key in (_key(name), _key(name.split("@", maxsplit=1)[0])):
+        for key in (plain_name(name), plain_name(name.split("@", maxsplit=1)[0])):
             if key in own:
                 found[name] = own[key]
                 break
@@ -246,11 +257,6 @@ def _with_packaged(
     if taken and networks:
         return found, (f"no features given of {', '.join(sorted(taken))}: the package's are used",)
     return found, ()
-
-
-def _key(name: str) -> str:
-    """A network's name without the marks between its words."""
-    return re.sub(r"[\s_-]+", "", name).lower()
 
 
 def _row_of(device_id: str, model: LatencyModel) -> Row:

@@ -25,7 +25,7 @@ from edge_deploy.catalogue import (
 from edge_deploy.catalogue.own_files import check_id, read_text, split_at_marker
 
 from .calibrated_models import merged
-from .calibrating import Calibration
+from .calibration_times import Calibration
 from .latency_model import LatencyModel
 
 # Where neither the device nor a sibling says what clock it has; a profile needs one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from edge_deploy_runner.tflite.model_file import ModelFile
 
 from edge_deploy.catalogue import DeviceProfile
 
-from .calibrating import Calibration, ModelTimes
 from .calibration_fit import OperatorPoint, fit_calibration
+from .calibration_times import Calibration, ModelTimes
+from .conformal import log_residual
 from .features import FEATURE_VERSION, features
 from .fitting import MIN_POINTS, FitResult, fit
 from .latency_model import LatencyModel, Point
@@ -31,9 +33,12 @@ from .tables import (
 )
 from .workload import read_workload
 
-# How far, as a log, kernels of another runtime may have moved shapes against each other. Assumed:
-# no table has one device with two runtimes and networks enough.
-_OTHER_RUNTIME_HALF_WIDTH = 0.4
+# How far, as a log, kernels of another runtime may have moved shapes against each other: three ARM
+# siblings were 12 to 40% off on an x86 computer. No table has one device with two runtimes.
+_OTHER_RUNTIME_HALF_WIDTH = 0.5
+# A model that a fit has seen and misses by more than this factor, as a log, has work that no term
+# of the fit describes, as where int8 HARD_SWISH runs on slow kernels.
+_WORST_OF_OWN = math.log(1.4)
 
 
 def calibrated_models(
@@ -83,6 +88,7 @@ def _model(
         # What it says of a micro-model on the sibling gives nothing away of this device.
         measured_there = any(name in OPERATOR_TERMS for name in start.coefficients)
         result = fit(points, prior=replace(start, points=()) if measured_there else start)
+        _check_start(result, prior, dtype)
         of_what = f"{len(points)} micro-models"
     kinds = {kind for entry in entries for kind in entry.timed.kinds}
     tails = calibration.tails.get(threads, ())
@@ -108,6 +114,20 @@ def _model(
     )
 
 
+def _check_start(result: FitResult, prior: DeviceProfile | None, dtype: str) -> None:
+    """Raise `UsageError` where the sibling's terms cannot say what the device took."""
+    for point in result.points:
+        features = point.features
+        fitted = sum(slope * features.get(name, 0) for name, slope in result.coefficients.items())
+        if abs(log_residual(point.measured_ms, fitted)) > _WORST_OF_OWN:
+            raise UsageError(
+                f"the coefficients of {prior.id if prior else 'the sibling'} do not fit {dtype} "
+                f"here: {point.model} took {point.measured_ms:.3g} ms, and however they are scaled "
+                f"they make it {fitted:.3g} ms; calibrate without --quick, or leave {dtype} out of "
+                "--dtypes"
+            )
+
+
 def _scale_note(start: LatencyModel, result: FitResult, runtime: str) -> str:
     note = (
         f"started from its {start.dtype} on {start.threads} thread{'s' * (start.threads > 1)} with "
@@ -130,8 +150,6 @@ def _residuals_of(start: LatencyModel | None) -> tuple[float, ...]:
     """What the prior's own held-out points missed: as far as it may be wrong where it leads."""
     if start is None:
         return ()
-    from .conformal import log_residual
-
     own = [
         log_residual(point.measured_ms, held)
         for point in start.points

@@ -31,8 +31,8 @@ FEW_POINTS_HALF_WIDTHS = {0: 0.69, 1: 0.29, 2: 0.27, 3: 0.27, 4: 0.27, 5: 0.25}
 _RATIO_SPREAD = 0.7
 _NEW_TERM_SHARE = 0.1
 _POINT_SCATTER = 0.08
-# Tables count and round alike to this share (or so many millions): it is the same network.
-_SAME_NETWORK = 0.02
+# Tables count and round the same network alike to this share, or so many millions.
+_SAME_NETWORK = (0.02, 1e-3)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class _Sibling:
         """The prior fitted anew without these models and families, where it has seen them."""
         gone = np.array([point.family in families for point in self._points], bool)
         for row in _matrix(left_out, self._names):
-            gone |= np.isclose(self._features, row, _SAME_NETWORK, _SAME_NETWORK).all(axis=1)
+            gone |= np.isclose(self._features, row, *_SAME_NETWORK).all(axis=1)
         if not gone.any() or (~gone).sum() < MIN_POINTS:
             return self._whole
         key = gone.tobytes()
@@ -255,7 +255,7 @@ def intervals_without(
             continue
         outside = [other for other in points if other not in others]
         result = _fit(others, names, sibling, outside)
-        found.append(_unnamed(result, prior).estimate(point.features))
+        found.append(_unnamed(result, prior).learnt(point.features))
     return tuple(found)
 
 

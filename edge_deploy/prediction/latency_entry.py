@@ -16,7 +16,7 @@ from .latency_model import STANDINGS, LatencyModel, Point
 _TEXTS = ("cluster", "dtype", "runtime", "delegate", "made", "source", "standing")
 _OPTIONAL = (
     "like", "scale_note", "kinds", "feature_version", "residuals", "spread", "coverage80",
-    "p90_over_p50", "points",
+    "p90_over_p50", "like_runtime", "points",
 )  # fmt: skip
 _POINT = ("model", "family", "measured_ms", "held_out_ms", "family_held_out_ms", "features")
 _WITHOUT_UNIT = {"coefficients": "coefficients_ms"}
@@ -42,6 +42,8 @@ def to_entry(model: LatencyModel) -> dict[str, Any]:
     }
     if model.like:
         entry["like"] = model.like
+    if model.like_runtime:
+        entry["like_runtime"] = model.like_runtime
     if model.scale_note:
         entry["scale_note"] = model.scale_note
     entry["kinds"] = list(model.kinds)
@@ -112,6 +114,7 @@ def from_entry(entry: Mapping[str, Any], origin: str) -> LatencyModel:
         spread=spread,
         coverage80=None if coverage is None else _figure(coverage, "coverage80", origin),
         p90_over_p50=_tail(_list(entry, "p90_over_p50", origin), origin),
+        like_runtime=_optional_text(entry, "like_runtime", origin),
     )
 
 

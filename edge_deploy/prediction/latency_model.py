@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .conformal import UNKNOWN_HALF_WIDTH, cost_shares, half_width, log_residual, mix_distance
@@ -19,6 +19,9 @@ STANDINGS = ("read", "guess", "measured", "simulated")
 COVERAGE = 0.8
 FEW_POINTS = 6
 """Under so many points, an interval leans on the sibling device."""
+# Up to this share of the time, two files ask for the same: another converter's last layer makes
+# 3.7%, and no two networks of the published tables are nearer than 8%.
+_SAME_WORK = 0.04
 # How much a factor of e in size counts against a share of the time spent on other work.
 _SIZE_WEIGHT = 0.1
 
@@ -74,7 +77,8 @@ class LatencyModel:
     fit. like: the device whose coefficients were the prior ("" for none). scale_note: how they
     were scaled. kinds: operator kinds of the points. residuals: log(measured / predicted) of the
     sibling's points, where too few of its own stand here. spread: log half-width that leaning on
-    another device was measured to need. coverage80: as in `FitError`.
+    another device was measured to need. coverage80: as in `FitError`. like_runtime: what ran the
+    points of `like`, "" if that was the same.
     p90_over_p50: the least and the most that a calibration saw, None where nobody looked.
     """
 
@@ -96,6 +100,7 @@ class LatencyModel:
     spread: float = 0.0
     coverage80: float | None = None
     p90_over_p50: tuple[float, float] | None = None
+    like_runtime: str = ""
 
     def predicted_ms(self, features: Mapping[str, float]) -> float:
         """The sum of coefficient times feature; a feature that is not given counts as 0."""
@@ -104,11 +109,37 @@ class LatencyModel:
     def estimate(self, features: Mapping[str, float]) -> Interval:
         """The latency of a model with these features, in ms.
 
-        The interval comes from the points that were left out one by one; from those left out
-        by family where the model's mix of work is like none of them, which is then a reason.
+        As `learnt`, but no network is taken for one of the only family that was measured unless
+        its mix of work is that of a point; and stretched to the measured time of a point with the
+        same features where that lies outside, which is then a reason.
         """
+        found = self._interval(features, stranger=True)
+        for point in self._same_work(features):
+            if not found.low <= point.measured_ms <= found.high:
+                reason = (
+                    f"{point.model}, which asks for the same work, took {point.measured_ms:.3g} "
+                    "ms there, and all points together say otherwise: stretched to it"
+                )
+                found = replace(
+                    found,
+                    low=min(found.low, point.measured_ms),
+                    high=max(found.high, point.measured_ms),
+                    reasons=(*found.reasons, reason),
+                )
+        return found
+
+    def learnt(self, features: Mapping[str, float]) -> Interval:
+        """What all points together say of a model with these features, in ms.
+
+        The interval comes from the points that were left out one by one; from those left out
+        by family where the model's mix of work is like none of them, which is then a reason. It
+        is what coverage is counted by.
+        """
+        return self._interval(features, stranger=False)
+
+    def _interval(self, features: Mapping[str, float], stranger: bool) -> Interval:
         value = self.predicted_ms(features)
-        width = self._width(features)
+        width = self._width(features, stranger)
         return Interval(
             value,
             value * math.exp(-width.half_width),
@@ -157,9 +188,27 @@ class LatencyModel:
 
         return from_entry(entry, origin)
 
-    def _width(self, features: Mapping[str, float]) -> Width:
+    def _same_work(self, features: Mapping[str, float]) -> list[Point]:
+        """Points whose features differ by next to nothing, weighed by what each costs."""
+        limit = _SAME_WORK * self.predicted_ms(features)
+        return [
+            point
+            for point in self.points
+            if sum(
+                slope * abs(features.get(name, 0.0) - point.features.get(name, 0.0))
+                for name, slope in self.coefficients.items()
+            )
+            <= limit
+        ]
+
+    def _width(self, features: Mapping[str, float], stranger: bool) -> Width:
         own = width_for(
-            self.coefficients, self.points, features, COVERAGE, with_sibling=bool(self.like)
+            self.coefficients,
+            self.points,
+            features,
+            COVERAGE,
+            with_sibling=bool(self.like),
+            stranger=stranger,
         )
         borrowed = half_width(self.residuals, COVERAGE)
         floor = self.spread if borrowed is None else math.hypot(borrowed, self.spread)
@@ -175,8 +224,9 @@ class LatencyModel:
                 "a factor of two either way is assumed",
             )
         if self.like and len(self.points) < FEW_POINTS:
+            start = f"{self.like} with {self.like_runtime}" if self.like_runtime else self.like
             reasons = (
-                f"{_points(len(self.points))} of its own; the rest is taken from {self.like}",
+                f"{_points(len(self.points))} of its own; the rest is taken from {start}",
                 *reasons,
             )
         return Width(width, reasons)

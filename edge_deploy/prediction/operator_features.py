@@ -21,7 +21,7 @@ OPERATOR_TERMS = (
     "ELEMENTWISE.product_melems", "ELEMENTWISE.relu_melems", "ELEMENTWISE.hard_swish_melems",
     "ELEMENTWISE.logistic_melems", "ELEMENTWISE.softmax_melems", "REDUCTION.melems",
     "RESIZING.melems", "SPILL.mb", "WEIGHTS.mb", "WEIGHTS.cold_mb", "WEIGHTS.vast_mb",
-    "DELEGATE.boundaries", "ALL.n",
+    "DYNAMIC.melems", "DELEGATE.boundaries", "ALL.n",
 )  # fmt: skip
 """What a calibration is fitted with, the same for every device, dtype and thread count.
 
@@ -35,8 +35,8 @@ of paddings in front of a convolution, which XNNPACK makes part of it. MOVE: cop
 concatenations. ELEMENTWISE: `melems` are those of sums, and of all kinds without a term of their
 own. SPILL: bytes by which inputs and outputs exceed the second cache. WEIGHTS: of dense operators
 in networks whose weights exceed the second cache (`mb`), the last one (`cold_mb`) and any
-(`vast_mb`). DELEGATE: how often work passes between XNNPACK and the built-in kernels. ALL.n:
-operators."""
+(`vast_mb`). DYNAMIC: elements taken in that are quantized on the way, for integer weights.
+DELEGATE: how often work passes between XNNPACK and the built-in kernels. ALL.n: operators."""
 
 _MEGA = 1e-6
 _CHANNEL_TILE = 16
@@ -62,8 +62,12 @@ _TERM_OF_KIND = {
     "RESIZE_NEAREST_NEIGHBOR": "RESIZING.melems",
 }  # fmt: skip
 _RENAMING = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "SHAPE"})
-# What XNNPACK leaves to the built-in kernels in an integer network.
-_BUILT_IN_INTEGER = frozenset({"HARD_SWISH", "SOFTMAX"})
+# What XNNPACK leaves to the built-in kernels in networks of these dtypes.
+_BUILT_IN = {
+    "int8": frozenset({"HARD_SWISH", "SOFTMAX"}),
+    "uint8": frozenset({"HARD_SWISH", "SOFTMAX"}),
+    "dynamic": frozenset({"DEPTHWISE_CONV_2D"}),
+}
 
 
 def operator_features(workload: Workload) -> dict[str, float]:
@@ -73,6 +77,8 @@ def operator_features(workload: Workload) -> dict[str, float]:
     for operator, then in zip(workload.operators, following, strict=True):
         if operator.kind == "PAD" and then in _PADDED_IN_PASSING:
             continue
+        if operator.dtype == "dynamic":
+            found["DYNAMIC.melems"] += operator.input_elements * _MEGA
         if operator.kind in _DENSE:
             _add_dense(found, operator)
         elif operator.kind == "DEPTHWISE_CONV_2D":
@@ -81,9 +87,9 @@ def operator_features(workload: Workload) -> dict[str, float]:
             _add_other(found, operator)
         found["ALL.n"] += 1
     _add_weights(found, workload)
-    if workload.dtype != "float32":
-        built_in = [operator.kind in _BUILT_IN_INTEGER for operator in workload.operators]
-        found["DELEGATE.boundaries"] = sum(one != other for one, other in pairwise(built_in))
+    left_alone = _BUILT_IN.get(workload.dtype, frozenset())
+    built_in = [operator.kind in left_alone for operator in workload.operators]
+    found["DELEGATE.boundaries"] = sum(one != other for one, other in pairwise(built_in))
     return {name: found[name] for name in OPERATOR_TERMS if found[name]}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Literal
@@ -218,6 +220,10 @@ def _command(device: DeviceProfile, path: str, model: LatencyModel) -> str:
     target = {"phone": "android", "computer": "local"}.get(device.kind, "ssh://USER@HOST")
     delegate = " --delegate none" if model.delegate == "none" else ""
     return (
-        f"edge-deploy profile {shlex.quote(path)} --device {target} --threads {model.threads}"
-        f"{delegate}"
+        f"edge-deploy profile {quoted(path)} --device {target} --threads {model.threads}{delegate}"
     )
+
+
+def quoted(path: str, *, windows: bool = os.name == "nt") -> str:
+    """A path as one word of a command line."""
+    return subprocess.list2cmdline([path]) if windows else shlex.quote(path)

@@ -191,6 +191,7 @@ def _model(
         source=source,
         standing="read",
         like=before.device if before is not None else "",
+        like_runtime=before.runtime if before and before.runtime != group.runtime else "",
         scale_note=note,
         kinds=tuple(sorted(seen)),
         spread=result.spread,
@@ -221,6 +222,7 @@ def _scaled(model: LatencyModel, sibling: DeviceProfile, profile: DeviceProfile)
         points=(),
         standing="guess",
         like=sibling.id,
+        like_runtime="",
         scale_note=(
             f"no point of its own: the coefficients of {sibling.id} times {ratio:.3f}, the ratio "
             f"of their clocks, with {cores}"

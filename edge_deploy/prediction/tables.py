@@ -10,7 +10,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -22,13 +22,23 @@ from .latency_model import Point
 _NEEDED = ("model", "dtype", "device", "threads", "latency_ms", "runtime")
 _BASE_FEATURES = DEFAULT_TERMS[:5]
 _DTYPES = {"fp32": "float32", "fp16": "float16"}
+# No network of the packaged table has a tenth of it.
+_MOST_MILLIONS = 1e6
+# Words that name what is no CPU, wherever a table puts them.
+_NOT_THE_CPU = re.compile(
+    r"(?i)\b(gpu|opencl|opengl|nnapi|npu|tpu|edge[\s_-]?tpu|dsp|hexagon|htp|qnn|core[\s_-]?ml|"
+    r"neural engine|neuron|cuda|tensorrt)\b"
+)
 # Words that sizes and variants of one family of networks are called by.
 _SIZES = re.compile(r"(?i)[\s_-]*(mobile|large|small|tiny|mini|lite\d*x?|quant\w*)$")
 
 
 @dataclass(frozen=True)
 class Latency:
-    """One published latency; `threads` is as the table has it, "4" or a word."""
+    """One published latency; `threads` is as the table has it, "4" or a word.
+
+    `unit` is what ran it, "CPU" or another's name.
+    """
 
     model: str
     dtype: str
@@ -91,10 +101,14 @@ def parse_latencies(text: str, origin: str) -> tuple[Latency, ...]:
     """Rows with the columns model, dtype, device, threads, latency_ms and runtime.
 
     Others may be there: unit (CPU if not), delegate, date (then a part of the runtime's name),
-    note, source, and input, which then follows the model's name after an @.
+    note, source, and input, which then follows the model's name after an @. A row without a
+    latency is one that nobody measured, and left out. What ran on no CPU says so by its unit or its
+    delegate, or without a unit by the name of its runtime or device.
     """
     found = []
     for line, row in _rows(text, _NEEDED, origin):
+        if not row["latency_ms"]:
+            continue
         where = f"{origin}, line {line}"
         latency = _figure(row["latency_ms"], "latency_ms", where)
         if latency <= 0:
@@ -108,7 +122,7 @@ def parse_latencies(text: str, origin: str) -> tuple[Latency, ...]:
                 model=f"{row['model']}@{shape}" if shape else row["model"],
                 dtype=_DTYPES.get(row["dtype"].lower(), row["dtype"].lower()),
                 device=row["device"],
-                unit=row.get("unit", "") or "CPU",
+                unit=_unit(row),
                 threads=row["threads"],
                 latency_ms=latency,
                 runtime=f"{row['runtime']}, {date}" if date else row["runtime"],
@@ -118,8 +132,18 @@ def parse_latencies(text: str, origin: str) -> tuple[Latency, ...]:
             )
         )
     if not found:
-        raise BadInputError(f"{origin} has no rows")
+        raise BadInputError(f"{origin} has no rows with a latency")
     return tuple(found)
+
+
+def _unit(row: Mapping[str, str]) -> str:
+    unit = row.get("unit", "")
+    # Runtimes and devices are named after what they have beside the CPU, too.
+    for key in ("delegate",) if unit else ("delegate", "runtime", "device"):
+        named = _NOT_THE_CPU.search(row.get(key, ""))
+        if named and (unit or "CPU").upper() == "CPU":
+            return named[1]
+    return unit or "CPU"
 
 
 def parse_networks(text: str, origin: str) -> dict[str, Network]:
@@ -133,6 +157,11 @@ def parse_networks(text: str, origin: str) -> dict[str, Network]:
         for name, value in values.items():
             if value < 0:
                 raise BadInputError(f"{where}: {name} is negative, {value}")
+            if value > _MOST_MILLIONS:
+                raise BadInputError(
+                    f"{where}: {name} is {row[name]}, which no network has in millions; divide the "
+                    "column by 1e6"
+                )
         missing = [name for name in _BASE_FEATURES if name not in values]
         if missing:
             raise BadInputError(f"{where}: {missing[0]} is empty")
@@ -164,9 +193,11 @@ def family_of(model: str) -> str:
 def completed(networks: Mapping[str, Network]) -> dict[str, Network]:
     """Networks with the features that their table lacks, where the package knows the same one.
 
-    Known is a network of the same name whose other figures agree within 2%.
+    Known is a network of the same name whose other figures agree within 2%. A family that the
+    package has, too, gets the name that it has there.
     """
     known = packaged_networks()
+    families = _family_names(known)
     found = {}
     for name, network in networks.items():
         same = known.get(name)
@@ -177,8 +208,23 @@ def completed(networks: Mapping[str, Network]) -> dict[str, Network]:
         if same is not None and agrees:
             found[name] = Network(same.family, {**same.features, **network.features})
         else:
-            found[name] = network
+            family = families.get(plain_name(network.family), network.family)
+            found[name] = replace(network, family=family)
     return found
+
+
+def _family_names(networks: Mapping[str, Network]) -> dict[str, str]:
+    """The families of networks by their own plain names, and by those that the networks tell."""
+    told: dict[str, set[str]] = {}
+    for name, network in networks.items():
+        told.setdefault(plain_name(family_of(name)), set()).add(network.family)
+    found = {name: families.pop() for name, families in told.items() if len(families) == 1}
+    return found | {plain_name(network.family): network.family for network in networks.values()}
+
+
+def plain_name(name: str) -> str:
+    """A name in small letters, without the marks between its words."""
+    return re.sub(r"[\s_-]+", "", name).lower()
 
 
 def groups(
@@ -187,12 +233,13 @@ def groups(
     """Points that may be fitted together, and a sentence for each kind of row left out.
 
     Only what ran on the CPU, has a dtype that is certain and features. Two rows of one model in
-    a group count as one, with the lesser time.
+    a group count as one, with the lesser time, and a sentence says so.
     """
     found: dict[Group, dict[str, Point]] = {}
     units: dict[str, int] = {}
     unknown: dict[str, int] = {}
     unsure: dict[str, int] = {}
+    again = 0
     for row in latencies:
         network = networks.get(row.model) or networks.get(row.model.split("@")[0])
         if row.unit.upper() != "CPU":
@@ -207,22 +254,33 @@ def groups(
                 row.model, network.family, row.latency_ms, network.features, runtime=row.runtime
             )
             points = found.setdefault(group, {})
-            before = points.get(row.model)
+            name = plain_name(row.model)
+            before = points.get(name)
+            again += before is not None
             if before is None or row.latency_ms < before.measured_ms:
-                points[row.model] = point
+                points[name] = point
     notes = [
-        f"{count} rows of {unit}: how a network is split there cannot be predicted"
+        f"{_rows_of(count)} of {unit}: how a network is split there cannot be predicted"
         for unit, count in units.items()
     ]
     notes += [
-        f"{count} rows whose dtype is not certain ({dtype})" for dtype, count in unsure.items()
+        f"{_rows_of(count)} whose dtype is not certain ({dtype})" for dtype, count in unsure.items()
     ]
     if unknown:
         notes.append(
-            f"{sum(unknown.values())} rows of networks without features: "
+            f"{_rows_of(sum(unknown.values()))} of networks without features: "
             f"{', '.join(sorted(unknown))}"
         )
+    if again:
+        notes.append(
+            f"{_rows_of(again)} of a model that its device, dtype, threads and runtime have "
+            "already: the least time counts"
+        )
     return {group: tuple(points.values()) for group, points in found.items()}, tuple(notes)
+
+
+def _rows_of(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def terms_of(points: Iterable[Point]) -> tuple[str, ...]:
@@ -246,7 +304,7 @@ def _text(path: Path) -> str:
 
 def _rows(text: str, needed: Iterable[str], origin: str) -> Iterable[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(io.StringIO(text))
-    columns = [column.strip() for column in reader.fieldnames or ()]
+    columns = [column.strip().lower() for column in reader.fieldnames or ()]
     missing = [name for name in needed if name not in columns]
     if missing:
         raise BadInputError(

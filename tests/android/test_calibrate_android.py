@@ -8,8 +8,7 @@ from pathlib import Path
 
 from conftest import edge_deploy
 from known_devices import latency, write_device
-
-from edge_deploy.prediction.operator_features import OPERATOR_TERMS
+from shape_coefficients import SHAPE_COEFFICIENTS
 
 from .fake_device.phone import FakePhone
 
@@ -17,7 +16,7 @@ from .fake_device.phone import FakePhone
 def test_a_quick_calibration_of_a_phone_is_simulated_there(
     fake_phone: FakePhone, tmp_path: Path
 ) -> None:
-    coefficients = dict.fromkeys(OPERATOR_TERMS, 0.01)
+    coefficients = SHAPE_COEFFICIENTS["int8"]
     write_device(tmp_path, [latency(dtype="int8", coefficients=coefficients)], "made-up")
     files = fake_phone.files()
     done = edge_deploy(

@@ -196,6 +196,14 @@ def test_every_shipped_device_can_be_shown(capsys: pytest.CaptureFixture[str]) -
         assert len(shown["latency"]) == len(device_profile(name).latency)
 
 
+def test_a_start_from_older_times_of_the_device_itself_names_their_runtime(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["devices", "show", "raspberry-pi-4b"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "starts from the coefficients of raspberry-pi-4b with TFLite 2.5, 64-bit" in out
+
+
 @pytest.mark.parametrize("damage", ["head", "latency"])
 def test_a_damaged_file_is_named_and_the_others_are_listed(
     own: Path, damage: str, capsys: pytest.CaptureFixture[str]

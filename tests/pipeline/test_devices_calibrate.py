@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from conftest import edge_deploy
 from known_devices import latency, write_device
+from shape_coefficients import SHAPE_COEFFICIENTS
 from small_models import float_model
 from sshd import Sshd, running_sshd, sshd_server  # noqa: F401 - a fixture
 
 from edge_deploy.catalogue import device_profile
-from edge_deploy.prediction.operator_features import OPERATOR_TERMS
 
 Say = Callable[..., str]
 TABLE = """model,dtype,device,threads,latency_ms,runtime
@@ -38,9 +38,9 @@ def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def sibling(devices: Path) -> str:
     """A device whose coefficients are made up, in terms of shapes."""
-    coefficients = dict.fromkeys(OPERATOR_TERMS, 0.01)
     models = [
-        latency(threads=1, dtype=dtype, coefficients=coefficients) for dtype in ("float32", "int8")
+        latency(threads=1, dtype=dtype, coefficients=found)
+        for dtype, found in SHAPE_COEFFICIENTS.items()
     ]
     write_device(devices, models, "made-up-board")
     return "made-up-board"
@@ -109,6 +109,20 @@ def test_a_table(devices: Path, tmp_path: Path) -> None:
     (model,) = json.loads(done.stdout)["models"]
     assert (model["points"], model["standing"]) == (3, "read")
     assert device_profile("my-phone").latency[0].source == "mine.csv"
+
+
+def test_a_file_elsewhere_says_where_it_belongs(devices: Path, tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text(TABLE)
+    output = tmp_path / "new" / "my-phone.toml"
+    done = edge_deploy(
+        "devices", "calibrate", "--table", table, "--id", "my-phone", "-o", output
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert output.is_file()
+    assert f"put it into {devices}, then: edge-deploy profile" in done.stderr
+    assert "TFLite 2.17" in done.stdout
+    assert not devices.exists()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import edge_deploy
 from edge_deploy.catalogue import all_profiles
 from edge_deploy.cli import run
 from edge_deploy.energy import Battery, user_power
+from edge_deploy.prediction.predicting import quoted
 
 MODELS = [
     latency(),
@@ -90,6 +91,12 @@ def test_a_prediction_holds_its_promises(model: Path) -> None:
         f"edge-deploy profile {model} --device ssh://USER@HOST --threads 4"
     )
     assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_the_command_is_for_the_users_own_shell() -> None:
+    assert quoted("models/my net.tflite", windows=False) == "'models/my net.tflite'"
+    assert quoted(r"C:\my models\net.tflite", windows=True) == r'"C:\my models\net.tflite"'
+    assert quoted(r"models\net.tflite", windows=True) == r"models\net.tflite"
 
 
 def test_p90_rests_on_the_calibrations_own_tail(model: Path, devices: Path) -> None:

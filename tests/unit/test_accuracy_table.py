@@ -6,13 +6,16 @@ import csv
 import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT
 from edge_deploy_runner.errors import BadInputError
+from rich.console import Console
 
+from edge_deploy.cli import devices_accuracy, rendering
 from edge_deploy.cli.devices_accuracy import command
 from edge_deploy.prediction import accuracy, accuracy_page, tables
 
@@ -102,6 +105,27 @@ def test_tables_with_the_base_features_alone_are_judged_too(tmp_path: Path) -> N
     assert 0.72 <= row["coverage80"] <= 0.9
 
 
+def test_eighty_columns_hold_every_figure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = accuracy.packaged_rows()
+    consoles = {
+        width: lambda width=width: Console(file=sys.stdout, width=width, highlight=False)
+        for width in (80, 110)
+    }
+    shown = {}
+    for width, console in consoles.items():
+        monkeypatch.setattr(rendering, "table_console", console)
+        devices_accuracy._show(rows, accuracy.bounds(rows))
+        shown[width] = capsys.readouterr().out
+        assert max(map(len, shown[width].splitlines())) <= width
+        assert "…" not in shown[width]
+    assert "raspberry-pi-3b-plus, int8, 4 threads" in shown[80]
+    figure = re.compile(r"\d+\.\d%")
+    table = {width: text.partition("of 519")[0] for width, text in shown.items()}
+    assert figure.findall(table[80]) == figure.findall(table[110])
+
+
 def test_the_tables_of_detectors_need_no_features_of_their_own() -> None:
     text = (
         "model,input,dtype,device,threads,latency_ms,runtime,source\n"
@@ -177,6 +201,7 @@ def test_damaged_tables_of_latencies_are_refused(text: str, words: str) -> None:
         (f"{BASE}\na,1,2,0,x,1,3\n", "activation_melems is 'x', not a figure"),
         (f"{BASE}\na,1,2,0,-1,1,3\n", "activation_melems is negative"),
         (f"{BASE}\na,0,0,0,1,1,3\n", "zero MACs"),
+        (f"{BASE}\na,3e8,2e7,0,1,1,3\n", "dense_mmac is 3e8, which no network has in millions"),
         (f"{BASE}\na,1,2,0,,1,3\n", "activation_melems is empty"),
         (f"{BASE}\na,1,2,0,1,1,3\na,2,2,0,1,1,3\n", "a stands there twice"),
     ],
@@ -195,6 +220,51 @@ def test_a_table_of_strangers_is_refused() -> None:
 def test_a_missing_file_is_bad_input() -> None:
     with pytest.raises(BadInputError, match=r"cannot read the table nowhere\.csv"):
         tables.read_latencies(Path("nowhere.csv"))
+
+
+def test_a_family_is_the_packaged_one_under_any_name() -> None:
+    text = (
+        f"{BASE},family\nmobilenet_v2_0.9,230,18,1.2,12,3,60,\nEfficientNet_Lite9,900,60,1,30,9,80,\n"
+        "mine,100,9,1,5,3,50,mobilenet-v1\nother,100,9,1,5,3,50,Mine\n"
+    )
+    found = tables.completed(tables.parse_networks(text, "it"))
+    assert [network.family for network in found.values()] == [
+        "MobileNetV2", "EfficientNet-Lite", "MobileNetV1", "Mine",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["unit", "delegate"])
+@pytest.mark.parametrize("word", ["GPU", "NNAPI", "Edge TPU", "Hexagon DSP", "CoreML"])
+def test_what_ran_elsewhere_is_not_fitted_as_the_cpu(column: str, word: str) -> None:
+    text = f"{HEAD.strip()},{column}\n" + "".join(
+        f"{name},float32,P,4,{ms},T,{ran}\n"
+        for ran, ms in (("CPU" if column == "unit" else "XNNPACK", 20), (word, 2))
+        for name in ("Mobilenet_V1_1.0_224", "Mobilenet_V2_1.0_224")
+    )
+    rows, notes = accuracy.table_rows(tables.parse_latencies(text, "it"), {})
+    assert [point.measured_ms for row in rows for point in row.points] == [20, 20]
+    assert len(notes) == 1
+    assert notes[0].startswith("2 rows of ")
+
+
+def test_a_runtime_that_names_the_gpu_is_no_cpu_unless_the_unit_says_so() -> None:
+    for head, cell, count in ((HEAD, "", 0), (f"{HEAD.strip()},unit\n", ",CPU", 2)):
+        text = head + "".join(
+            f"{name},float32,Board with NPU,4,20,T{cell}\n"
+            for name in ("Mobilenet_V1_1.0_224", "Mobilenet_V2_1.0_224")
+        )
+        latencies = tables.parse_latencies(text, "it")
+        assert sum(row.unit == "CPU" for row in latencies) == count
+
+
+def test_rows_without_a_latency_and_rows_that_repeat_are_no_points() -> None:
+    text = HEAD.upper() + (
+        "Mobilenet_V1_1.0_224,float32,P,4,24,T\nmobilenet-v1-1.0-224,float32,P,4,22,T\n"
+        "Mobilenet_V2_1.0_224,float32,P,4,17,T\nMobilenet_V2_1.4_224,float32,P,4,,T\n"
+    )
+    rows, notes = accuracy.table_rows(tables.parse_latencies(text, "it"), {})
+    assert [point.measured_ms for point in rows[0].points] == [22, 17]
+    assert notes[0].startswith("1 row of a model")
 
 
 @pytest.mark.parametrize(

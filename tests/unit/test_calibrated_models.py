@@ -19,8 +19,8 @@ from edge_deploy.prediction.calibrated_models import (
     models_of_tables,
     read_features,
 )
-from edge_deploy.prediction.calibrating import Calibration, ModelTimes
 from edge_deploy.prediction.calibration_models import TimedModel
+from edge_deploy.prediction.calibration_times import Calibration, ModelTimes
 from edge_deploy.prediction.latency_model import LatencyModel
 from edge_deploy.prediction.published import published_fits
 from edge_deploy.prediction.tables import parse_latencies
@@ -115,6 +115,15 @@ def test_the_same_runtime_and_threads_are_chosen_first() -> None:
     assert "on 1 thread with LiteRT 2.1" in model.scale_note
 
 
+def test_a_sibling_that_cannot_say_what_the_device_took_is_refused() -> None:
+    (start,) = calibrated_models(calibration())
+    found = calibration(3)
+    slow = replace(found.times[1], times_ms=(5 * found.times[1].ms,))
+    odd = replace(found, times=(found.times[0], slow, found.times[2]))
+    with pytest.raises(UsageError, match=f"do not fit float32 here: {slow.timed.model} took"):
+        calibrated_models(odd, prior=sibling(start))
+
+
 def test_too_few_models_without_a_sibling_and_a_sibling_without_the_dtype() -> None:
     with pytest.raises(BadInputError, match="3 points are too few"):
         calibrated_models(calibration(3))
@@ -156,7 +165,7 @@ def test_tables_that_cannot_be_fitted() -> None:
     two = rows(3) + "\n".join(rows(3, device="Other").splitlines()[1:])
     with pytest.raises(BadInputError, match=r"2 devices \(My Phone, Other\)"):
         models_of_tables(parse_latencies(two, "t.csv"), networks, "t.csv")
-    with pytest.raises(BadInputError, match="1 points? (is|are) too few"):
+    with pytest.raises(BadInputError, match=r"1 points? (is|are) too few"):
         models_of_tables(parse_latencies(rows(1), "t.csv"), networks, "t.csv")
     with pytest.raises(BadInputError, match="number of threads is not known"):
         models_of_tables(parse_latencies(rows(8, threads="many"), "t.csv"), networks, "t.csv")

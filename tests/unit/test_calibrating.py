@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import replace
 from typing import Any
@@ -13,8 +14,9 @@ from edge_deploy_runner.bench.records import OperatorTiming
 from edge_deploy_runner.errors import DeviceError, UsageError
 
 from edge_deploy.prediction import calibrating
-from edge_deploy.prediction.calibrating import Calibration, ModelTimes, calibrate
+from edge_deploy.prediction.calibrating import calibrate
 from edge_deploy.prediction.calibration_models import TimedModel, prepare_models
+from edge_deploy.prediction.calibration_times import Calibration, ModelTimes
 from edge_deploy.prediction.micro_models import MICRO_MODELS, MicroModel
 
 # The two that are made and run fastest.
@@ -160,6 +162,17 @@ def test_noise_is_what_whole_models_differ_by() -> None:
         (times(1.0, 1.0, 1.2), times(1.0, 9.0, kind="ADD")), {}, (), 1.0,
     )  # fmt: skip
     assert noisy.noise == pytest.approx(0.2)
+
+
+def test_large_models_are_sent_once_over_a_wire() -> None:
+    def model(size: int, kind: str = "") -> TimedModel:
+        return TimedModel("a", "a", "int8", kind, (), {}, bytes(size))
+
+    models = (model(10), model(1000), model(10, "ADD"), model(10, "MUL"))
+    order = calibrating._order
+    assert order(models, True, math.inf) == (0, 1, 2, 0, 1, 3, 0, 1)
+    assert order(models, True, 500) == (0, 1, 2, 0, 3, 0)
+    assert order(models, False, 500) == (0, 1, 0, 0)
 
 
 def test_micro_models_for_a_quick_calibration_exist() -> None:

@@ -111,6 +111,26 @@ def test_nor_does_the_sibling() -> None:
     assert one.points[3].held_out_ms != pytest.approx(other.points[3].held_out_ms)
 
 
+def test_nor_does_the_sibling_that_an_interval_rests_on() -> None:
+    points = made_points(12, 0.05)
+    lied = [replace(p, measured_ms=p.measured_ms * (9 if p.model == "net2" else 1)) for p in points]
+    # The sibling's table rounds its features otherwise; it is the same network all the same.
+    rounded = [replace(p, features={k: v * 1.01 for k, v in p.features.items()}) for p in lied]
+    own = [replace(point, measured_ms=2 * point.measured_ms) for point in points[:8]]
+    intervals = []
+    for table in (points, rounded, lied):
+        told = fit(table, TERMS)
+        prior = as_model(fit(points, TERMS).coefficients, told.points)
+        intervals.append(intervals_without(own, TERMS, prior=prior))
+    honest, about, other = (found[2] for found in intervals)
+    assert honest is not None
+    assert other is not None
+    assert about is not None
+    assert (other.value, other.low) == pytest.approx((honest.value, honest.low))
+    assert about.value == pytest.approx(honest.value, rel=0.03)
+    assert intervals[0][3] != intervals[2][3]
+
+
 def test_three_points_and_a_sibling_suffice() -> None:
     sibling = as_model(TRUE)
     faster = [replace(p, measured_ms=p.measured_ms / 2) for p in made_points(3, 0.02, seed=8)]

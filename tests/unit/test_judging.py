@@ -356,6 +356,20 @@ def test_energy_over_an_emulators_time_is_simulated(metric: str, watts: str) -> 
     assert judge(found, allowed).checks[0].status == "pass"
 
 
+def test_predicted_energy_over_an_emulators_time_needs_leave_for_both() -> None:
+    limit = 'energy_per_inference = "1 J"'
+    for leave, named in (
+        ("", "predicted"),
+        ('"predicted"', "simulated"),
+        ('"simulated"', "predicted"),
+    ):
+        found = check(limit, f"allow = [{leave}]", evidence="simulated", energy=PREDICTED)
+        assert (found.status, found.evidence) == ("unmeasured", "predicted")
+        assert f"the figure is {named}," in found.reason
+    both = 'allow = ["simulated", "predicted"]'
+    assert check(limit, both, evidence="simulated", energy=PREDICTED).status == "pass"
+
+
 @pytest.mark.parametrize(
     ("device", "architecture"),
     [

@@ -68,8 +68,10 @@ def test_the_far_end_is_judged(limit: str, status: str) -> None:
     found = check(limit)
     assert found.status == status
     assert "far end" in found.reason
-    if limit.startswith("latency"):
+    if limit.startswith("latency_p50"):
         assert found.reason == "judged on the far end of its 80% interval"
+    if limit.startswith("latency_p90"):
+        assert found.reason.endswith("its interval, the 80% interval of p50 included")
 
 
 def test_gross_energy_is_judged_on_its_own_ends() -> None:
@@ -110,17 +112,21 @@ def test_the_size_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "limit",
+    ("limit", "option"),
     [
-        'load = "1 s"', 'first_inference = "1 s"', 'latency_p99 = "1 s"', 'sustained_p90 = "1 s"',
-        'slowdown = "2x"',
+        ('load = "1 s"', "4"),
+        ('first_inference = "1 s"', "4"),
+        ('latency_p99 = "1 s"', "4 --runs 299"),
+        ('sustained_p90 = "1 s"', "4 --sustained SECONDS"),
+        ('slowdown = "2x"', "4 --sustained SECONDS"),
     ],
-)  # fmt: skip
-def test_what_no_prediction_knows_is_unmeasured(limit: str) -> None:
+)
+def test_what_no_prediction_knows_is_unmeasured(limit: str, option: str) -> None:
     found = check(limit)
     assert (found.status, found.value) == ("unmeasured", None)
     assert "a prediction does not know" in found.reason
-    assert "edge-deploy profile model.tflite --device android" in found.reason
+    command = "edge-deploy profile model.tflite --device android --threads"
+    assert found.reason.endswith(f"{command} {option}")
 
 
 def test_unknown_energy_says_why() -> None:

@@ -55,7 +55,9 @@ def test_another_mix_of_work_widens_and_says_so() -> None:
 
 def test_a_size_far_beyond_the_points_widens_and_says_so() -> None:
     huge = model().estimate({"dense_mmac": 50000.0, "weight_melems": 1000.0})
-    assert any("times beyond those measured" in reason for reason in huge.reasons)
+    assert "its time is 62.5 times the longest measured" in huge.reasons
+    tiny = model().estimate({"dense_mmac": 10.0, "weight_melems": 0.2})
+    assert "the shortest measured time is 10.0 times its own" in tiny.reasons
     assert huge.high / huge.value > math.exp(0.08)
 
 
@@ -69,11 +71,40 @@ def test_one_family_tells_little_of_another() -> None:
     assert 1.2 < helped.high / helped.value < 2
 
 
+def test_one_family_does_not_vouch_for_another_that_merely_looks_like_it() -> None:
+    four, alone = model(), model(points=tuple(point(n, 0.01 * n) for n in range(1, 9)))
+    looks_alike = {"dense_mmac": 320.0, "weight_melems": 5.5}  # 2% of its time lies elsewhere
+    assert four.estimate(looks_alike).reasons == ()
+    assert any("1 family of networks" in reason for reason in alone.estimate(looks_alike).reasons)
+    assert alone.estimate({"dense_mmac": 330.0, "weight_melems": 6.6}).reasons == ()
+    # Left-out networks are of that family, and counted without the doubt.
+    assert alone.learnt(looks_alike).reasons == ()
+
+
+def test_the_time_of_the_same_network_lies_in_the_interval() -> None:
+    points = list(model().points)
+    points[2] = replace(points[2], measured_ms=50.0)  # 36 ms by the coefficients
+    odd = model(points=tuple(points))
+    # Another converter's file: features that cost 3% of the time differ.
+    found = odd.estimate({"dense_mmac": 300.0, "weight_melems": 7.0})
+    assert found.high == 50.0
+    assert found.low == pytest.approx(odd.learnt({"dense_mmac": 300.0, "weight_melems": 7.0}).low)
+    assert "net3, which asks for the same work, took 50 ms" in found.reasons[-1]
+    # Nothing of it in what coverage is counted by, nor for a network that asks for 6% more.
+    assert odd.learnt(points[2].features).high < 45
+    other = odd.estimate({"dense_mmac": 300.0, "weight_melems": 8.3})
+    assert other.high < 45
+    assert other.reasons == ()
+
+
 def test_few_points_lean_on_the_sibling_and_say_so() -> None:
     few = model(points=model().points[:3], like="pixel-3", spread=0.25)
     found = few.estimate({"dense_mmac": 100.0, "weight_melems": 2.0})
     assert math.log(found.high / found.value) == pytest.approx(0.25)
     assert found.reasons == ("3 points of its own; the rest is taken from pixel-3",)
+    older = replace(few, like="raspberry-pi-4b", like_runtime="TFLite 2.5, 64-bit")
+    reason = older.estimate({"dense_mmac": 100.0, "weight_melems": 2.0}).reasons[0]
+    assert reason.endswith("the rest is taken from raspberry-pi-4b with TFLite 2.5, 64-bit")
 
 
 def test_no_points_at_all_take_the_siblings_errors_and_what_scaling_adds() -> None:
@@ -110,11 +141,15 @@ def test_errors_are_of_the_points_left_out() -> None:
 
 
 def test_an_entry_reads_back_as_it_was() -> None:
-    before = model(like="pixel-3", scale_note="times 2", residuals=(0.1, -0.2), spread=0.2)
+    before = model(
+        like="pixel-3", like_runtime="TFLite 2.5", scale_note="times 2", residuals=(0.1, -0.2),
+        spread=0.2,
+    )  # fmt: skip
     text = tomli_w.dumps({"latency": [before.to_toml_dict()]})
     after = LatencyModel.from_toml_dict(tomllib.loads(text)["latency"][0], "here")
     assert after.to_toml_dict() == before.to_toml_dict()
     assert after.coefficients == before.coefficients
+    assert after.like_runtime == "TFLite 2.5"
     assert after.points[2].runtime == "TFLite 2.18"
     features = {"dense_mmac": 250.0, "weight_melems": 9.0}
     assert after.estimate(features).high == pytest.approx(before.estimate(features).high, rel=1e-4)

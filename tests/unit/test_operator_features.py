@@ -73,6 +73,14 @@ def test_integers_go_to_and_fro_between_kernels() -> None:
     assert found(*operators)["ELEMENTWISE.hard_swish_melems"] == pytest.approx(3 * 0.0096)
 
 
+def test_integer_weights_alone_quantize_on_the_way() -> None:
+    operators = (work(dtype="dynamic"), work("DEPTHWISE_CONV_2D", dtype="dynamic"))
+    values = found(*operators, dtype="dynamic")
+    assert values["DYNAMIC.melems"] == pytest.approx(0.0064)
+    assert values["DELEGATE.boundaries"] == 1
+    assert "DYNAMIC.melems" not in found(work())
+
+
 def test_weights_that_no_cache_holds() -> None:
     heavy = work(weight_bytes=5_000_000)
     assert "WEIGHTS.mb" not in found(heavy), "one operator alone finds its weights in the cache"

@@ -56,18 +56,21 @@ def test_its_ends_hold_its_value_and_it_grows_with_the_model() -> None:
 
 
 def unpacked_model(dtype: str) -> bytes:
-    """A fully connected layer of 16 MB of floats, stored in a smaller type."""
+    """Eight fully connected layers of 2.4 MB of floats each, stored in a smaller type."""
     build = Builder()
-    vector, out = build.tensor("vector", (1, 2048)), build.tensor("scores", (1, 2048))
-    weights = np.ones((2048, 2048), np.int8 if dtype == "int8" else np.float16)
-    scale = [0.01] * 2048 if dtype == "int8" else None
-    stored = build.tensor("stored", weights.shape, dtype, weights, scale=scale)
-    kernel = build.tensor("kernel", weights.shape)
-    build.operator("DEQUANTIZE", [stored], [kernel], version=3 if dtype == "float16" else 5)
-    bias = build.tensor("bias", (2048,), data=np.zeros(2048, np.float32))
-    options = schema.FullyConnectedOptionsT()
-    build.operator("FULLY_CONNECTED", [vector, kernel, bias], [out], options)
-    return build.finish([vector], [out])
+    current = vector = build.tensor("vector", (1, 768))
+    for number in range(8):
+        weights = np.ones((768, 768), np.int8 if dtype == "int8" else np.float16)
+        scale = [0.01] * 768 if dtype == "int8" else None
+        stored = build.tensor(f"stored{number}", weights.shape, dtype, weights, scale=scale)
+        kernel = build.tensor(f"kernel{number}", weights.shape)
+        build.operator("DEQUANTIZE", [stored], [kernel], version=3 if dtype == "float16" else 5)
+        bias = build.tensor(f"bias{number}", (768,), data=np.zeros(768, np.float32))
+        out = build.tensor(f"layer{number}", (1, 768))
+        options = schema.FullyConnectedOptionsT()
+        build.operator("FULLY_CONNECTED", [current, kernel, bias], [out], options)
+        current = out
+    return build.finish([vector], [current])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int8"])

@@ -91,6 +91,25 @@ def test_a_device_without_data_is_its_sibling_at_its_own_clock() -> None:
         assert wide.value == pytest.approx(1.4 * narrow.value)
 
 
+def test_no_interval_contradicts_the_published_time_of_the_network_itself() -> None:
+    for one in published.published_fits():
+        for point in one.points:
+            found = one.model.estimate(point.features)
+            assert found.low <= point.measured_ms <= found.high, (one.group, point.model)
+
+
+def test_nor_where_another_converter_wrote_the_last_layer_as_a_convolution() -> None:
+    entries = published.catalogue_entries()["pixel-3"]
+    entry = next(one for one in entries if one.dtype == "uint8")
+    point = next(one for one in entry.points if one.model == "Mobilenet_V2_1.0_224")
+    features = dict(point.features)
+    features["dense_mmac"] += features.pop("fc_mmac")
+    found = entry.estimate(features)
+    assert found.low <= point.measured_ms <= found.high
+    assert "Mobilenet_V2_1.0_224, which asks for the same work, took 12 ms" in found.reasons[-1]
+    assert entry.learnt(features).high < point.measured_ms
+
+
 def test_widths_of_few_points_are_those_measured() -> None:
     for row in few_points.few_points():
         assert FEW_POINTS_HALF_WIDTHS[row.points] == pytest.approx(row.width80_other, abs=0.03)

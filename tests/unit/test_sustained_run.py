@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from edge_deploy_runner.bench.records import Sustained
 from edge_deploy_runner.bench.sustained import (
     MOST_KEPT,
     MOST_WINDOWS,
@@ -11,6 +10,7 @@ from edge_deploy_runner.bench.sustained import (
     sustain,
     thinned,
 )
+from edge_deploy_runner.bench.sustained_record import Sustained
 from edge_deploy_runner.machine.telemetry import Telemetry
 
 

@@ -13,7 +13,8 @@ from edge_deploy_runner.machine.telemetry import (
 )
 
 from .percentiles import MIN_RUNS_P99, coefficient_of_variation
-from .records import Measurement, Sustained
+from .records import Measurement
+from .sustained_record import Sustained
 
 HIGH_VARIATION = 0.03
 HIGH_OTHERS_SHARE = 0.05

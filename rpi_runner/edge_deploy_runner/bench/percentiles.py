@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,3 +99,15 @@ def coefficient_of_variation(latencies_ns: Sequence[int]) -> float:
 def ratio_interval(ratios: Sequence[float]) -> Estimate:
     """The median of paired ratios with its order-statistic interval (needs six pairs)."""
     return estimate(ratios, 0.5)
+
+
+def latency_json(latencies_ns: tuple[int, ...]) -> dict[str, Any]:
+    """Percentiles in milliseconds and, under "ci95", their intervals; None for what is unknown."""
+    estimates = latency_estimates(latencies_ns)
+    return {
+        **{name: found.value if found else None for name, found in estimates.items()},
+        "ci95": {
+            name: [found.low, found.high] if found and found.low is not None else None
+            for name, found in estimates.items()
+        },
+    }

@@ -173,7 +173,7 @@ def read_latency(reader: Reader) -> dict[str, Estimate]:
 
 
 def predicted_latency_json(latency: Mapping[str, Estimate]) -> dict[str, Any]:
-    """As `records.latency_json`, with the intervals under a name of their own."""
+    """As `percentiles.latency_json`, with the intervals under a name of their own."""
     return {
         **{name: latency[name].value if name in latency else None for name in PERCENTILES},
         "ci95": dict.fromkeys(PERCENTILES),

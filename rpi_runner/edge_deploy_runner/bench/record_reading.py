@@ -21,11 +21,10 @@ from .records import (
     Measurement,
     ModelIdentity,
     OperatorTiming,
-    Sustained,
-    SustainedWindow,
     SweepPoint,
 )
 from .run_spec import RunSpec
+from .sustained_record import Sustained, SustainedWindow
 
 
 def measurement_from_json(document: Any, origin: str) -> Measurement:

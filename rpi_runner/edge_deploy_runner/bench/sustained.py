@@ -12,7 +12,7 @@ import numpy as np
 from edge_deploy_runner.machine.telemetry import Telemetry
 from edge_deploy_runner.progress import Progress, silent
 
-from .records import Sustained, SustainedWindow
+from .sustained_record import Sustained, SustainedWindow
 
 MOST_WINDOWS = 120
 # Enough of a part for a p99; more of them would only make the file large.

@@ -6,7 +6,7 @@ Nothing here runs the model. Shapes may come from a damaged file: no figure allo
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from .graph import OperatorInfo, Subgraph, TensorInfo
@@ -205,9 +205,8 @@ def float_islands(graph: Subgraph) -> tuple[Island, ...]:
 def estimate_arena(model: ModelFile, beside: Collection[int] = ()) -> tuple[int | None, str]:
     """Bytes of the activations' arena, or `None` and the reason; an estimate.
 
-    `beside` are tensors that do not lie in it, such as weights that were unpacked once.
-
-    Each tensor lives from the operator that writes it to the last that reads it; placed greedily
+    `beside` are tensors that do not lie in it, such as weights that were unpacked once. Each
+    other tensor lives from the operator that writes it to the last that reads it; placed greedily
     by size, as TFLite's planner does, on 64-byte bounds. Scratch buffers of kernels and what a
     delegate allocates come on top. MobileNetV2 at 224: 5880 KiB in float32, 1470 KiB in int8.
     """

@@ -1,0 +1,159 @@
+"""From a device at hand, or a table of its times, to a device file: one call."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_deploy_android.measuring import AndroidOptions
+from edge_deploy_android.target import AndroidTarget
+from edge_deploy_runner.errors import UsageError
+from edge_deploy_runner.progress import Progress, silent
+
+from edge_deploy.catalogue import DeviceProfile, all_profiles, device_profile
+from edge_deploy.profiling import check_device
+from edge_deploy.remote.target import SshTarget
+
+from .calibrated_device import (
+    check_place,
+    cluster_of,
+    device_text,
+    id_of,
+    write_calibration,
+)
+from .calibrated_models import calibrated_models, models_of_tables, read_features
+from .calibrating import QUICK_MODELS, ROUNDS, Target, calibrate
+from .calibration_times import Calibration
+from .latency_model import LatencyModel
+from .layers import DTYPES
+from .micro_models import MICRO_MODELS
+from .tables import read_latencies
+
+
+@dataclass(frozen=True)
+class OwnDevice:
+    """A device file that was written, and what it rests on.
+
+    `record` is the JSON file beside it with every time; None, like `calibration`, for a table.
+    """
+
+    id: str
+    path: Path
+    models: tuple[LatencyModel, ...]
+    warnings: tuple[str, ...]
+    record: Path | None = None
+    calibration: Calibration | None = None
+
+
+def calibrate_device(
+    device: str,
+    *,
+    device_id: str | None = None,
+    like: str | None = None,
+    quick: bool = False,
+    threads: Sequence[int] | None = None,
+    dtypes: Sequence[str] = ("float32", "int8"),
+    rounds: int = ROUNDS,
+    wheels: Path | None = None,
+    cpus: str | None = None,
+    output: Path | None = None,
+    force: bool = False,
+    on_progress: Progress = silent,
+) -> OwnDevice:
+    """Run the micro-models on a device and write its file.
+
+    `device`: "local", "ssh://USER@HOST[:PORT]" or "android[:SERIAL]". `device_id`: what to call
+    it; None for the known device that it is, or else the name of the host. `like`: a known device
+    whose facts a new one borrows, and with `quick` its coefficients. `threads`: None for 1 and as
+    many as there are cores, at most four. `output`: ID.toml elsewhere than among the user's own.
+    Raises `UsageError`, `DeviceError`, `OutputError`; whatever can be known before minutes of
+    measuring is told before.
+    """
+    target = _target(device, cpus, wheels)
+    sibling = device_profile(like) if like else None
+    for dtype in dtypes:
+        if dtype not in DTYPES:
+            raise UsageError(f"--dtypes has {dtype!r}; valid: {', '.join(DTYPES)}")
+    if device_id is None and output is not None:
+        device_id = output.stem
+    if device_id is not None:
+        check_place(device_id, output, force)
+    place: dict[str, Any] = {}
+
+    def settle(machine: dict[str, Any]) -> None:
+        host = target.host if isinstance(target, SshTarget) else platform.node()
+        found = device_id or id_of(machine, host)
+        place.update(id=found, path=check_place(found, output, force))
+        if quick:
+            place["prior"] = _prior(sibling, found)
+
+    calibration = calibrate(
+        target,
+        threads=threads,
+        dtypes=tuple(dict.fromkeys(dtypes)),
+        micro_models=[one for one in MICRO_MODELS if not quick or one.name in QUICK_MODELS],
+        operators=not quick,
+        rounds=rounds,
+        wheels=wheels,
+        android=AndroidOptions(cpus=cpus) if isinstance(target, AndroidTarget) else None,
+        on_machine=settle,
+        on_progress=on_progress,
+    )
+    name, path = str(place["id"]), Path(place["path"])
+    counts = [entry.threads for entry in calibration.times]
+    cluster = cluster_of(all_profiles().get(name), counts, calibration.cpus)
+    models = calibrated_models(calibration, cluster, place.get("prior"))
+    text = device_text(
+        name, path, models, machine=calibration.machine, max_mhz=calibration.max_mhz, like=sibling
+    )
+    record = write_calibration(path, text, calibration, force)
+    return OwnDevice(name, path, models, calibration.warnings, record, calibration)
+
+
+def device_from_table(
+    table: Path,
+    device_id: str,
+    *,
+    features: Sequence[Path] = (),
+    like: str | None = None,
+    output: Path | None = None,
+    force: bool = False,
+) -> OwnDevice:
+    """Fit a table of measured times and write the device's file; see `tables.parse_latencies`.
+
+    `features`: tables or `.tflite` files of networks that the packaged table has not. `like`: the
+    device whose coefficients a short table starts from. Raises `BadInputError`, `OutputError`.
+    """
+    sibling = device_profile(like) if like else None
+    path = check_place(device_id, output, force)
+    networks = read_features(features)
+    models, notes = models_of_tables(read_latencies(table), networks, table.name, sibling)
+    write_calibration(path, device_text(device_id, path, models, like=sibling), None, force)
+    return OwnDevice(device_id, path, models, notes)
+
+
+def _target(device: str, cpus: str | None, wheels: Path | None) -> Target:
+    target = check_device(device)
+    if isinstance(target, DeviceProfile):
+        raise UsageError(
+            f"{target.id} is a known device, not one that can be reached; calibrate over --device "
+            f"ssh://USER@HOST, android or local, with --id {target.id} if it is one"
+        )
+    if cpus and not isinstance(target, AndroidTarget):
+        raise UsageError("--cpus is for a phone; leave it out")
+    if wheels and not isinstance(target, SshTarget):
+        raise UsageError("--wheels is for a device that is reached over ssh; leave it out")
+    return target
+
+
+def _prior(sibling: DeviceProfile | None, device_id: str) -> DeviceProfile:
+    prior = sibling or all_profiles().get(device_id)
+    if prior is None or not prior.latency:
+        raise UsageError(
+            "--quick starts from a known device's coefficients; name one with --like ID "
+            "(`edge-deploy devices` says which have any), or leave --quick out"
+        )
+    return prior
