@@ -7,6 +7,7 @@ beside the prediction for the same model shows whether that one held.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from edge_deploy_runner.bench.percentiles import Estimate
@@ -14,6 +15,7 @@ from edge_deploy_runner.bench.prediction import Basis, Prediction
 from edge_deploy_runner.bench.records import Measurement
 from edge_deploy_runner.errors import BadInputError
 
+from .catalogue import all_profiles
 from .changes import (
     MEMORY_NOISE,
     SIZE_NOISE,
@@ -24,6 +26,9 @@ from .changes import (
     status_of,
 )
 
+_X86 = re.compile(r"x86(_64)?|i[3-6]86|amd64", re.I)
+_ARM = re.compile(r"aarch64|arm", re.I)
+_ARM_CORE = re.compile(r"cortex|kryo|neoverse|arm\b", re.I)
 # Ids of devices that the catalogue does not know: they may be any of its own.
 _UNNAMED = {"local", "ssh", "android"}
 
@@ -33,8 +38,8 @@ def compare_with_predictions(
 ) -> Comparison:
     """Two predictions for one device, or a prediction and a measurement of that device.
 
-    A device that the catalogue has no name for may be any. Raises `BadInputError` for two devices,
-    predictions for two runtimes, and simulated times.
+    A device that the catalogue has no name for may be any with the same kind of instructions.
+    Raises `BadInputError` for two devices, predictions for two runtimes, and simulated times.
     """
     _check_alike(old, new, names)
     one_model = old.model.sha256 == new.model.sha256
@@ -69,7 +74,13 @@ def _check_alike(old: Measurement, new: Measurement, names: tuple[str, str]) -> 
             for name, side, device_id in zip(names, (old, new), ids, strict=True)
         ]
         raise BadInputError(f"{words[0]} and {words[1]}; compare figures of one device")
-    for name, side in zip(names, (old, new), strict=True):
+    for name, side, other in ((names[0], old, new), (names[1], new, old)):
+        machine = str(side.device.get("machine") or "")
+        if other.prediction is not None and _is_foreign(machine, other.prediction.basis.device):
+            raise BadInputError(
+                f"{name} was measured on a machine with {machine} instructions, which "
+                f"{other.prediction.basis.device} is not; compare figures of one device"
+            )
         if side.evidence == "simulated":
             raise BadInputError(
                 f"{name} was measured in an emulator, whose times are not those of {ids[0]}; "
@@ -83,6 +94,28 @@ def _check_alike(old: Measurement, new: Measurement, names: tuple[str, str]) -> 
             f"{names[0]} is predicted for {runtimes[0]} and {names[1]} for {runtimes[1]}, and "
             "runtimes are never mixed; predict both with the same --runtime-version"
         )
+
+
+def _is_foreign(machine: str, device_id: str) -> bool:
+    """Whether a machine with these instructions (as uname names them) cannot be a known device."""
+    profile = all_profiles().get(device_id)
+    if profile is None:
+        return False
+    is_arm = any(_ARM_CORE.search(cluster.core) for cluster in profile.clusters)
+    is_x86 = any(re.search(r"intel|amd", cluster.core, re.I) for cluster in profile.clusters)
+    return bool(
+        (is_arm and not is_x86 and _X86.match(machine))
+        or (is_x86 and not is_arm and _ARM.match(machine))
+    )
+
+
+def _is_same_machine(measured: Measurement, predicted: Measurement) -> bool:
+    """Whether a calibrated device's file names the very processor that was measured."""
+    cpu, cores = measured.device.get("cpu_model"), measured.device.get("cores")
+    return bool(cpu) and (predicted.device.get("soc"), predicted.device.get("cores")) == (
+        cpu,
+        cores,
+    )
 
 
 def _change(
@@ -124,7 +157,9 @@ def _warnings(old: Measurement, new: Measurement, names: tuple[str, str]) -> lis
         if side.prediction is None:
             other = new if side is old else old
             assert other.prediction is not None
-            if side.device.get("id") != other.device.get("id"):
+            if side.device.get("id") != other.device.get("id") and not _is_same_machine(
+                side, other
+            ):
                 found.append(
                     f"{name} was measured on {side.device.get('id')} and the prediction is for "
                     f"{other.device.get('id')}: whether they are one device is yours to know"

@@ -11,6 +11,8 @@ from .completing import known_devices
 from .options import PATH, json_option
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edge_deploy.prediction.accuracy import Bound, Row
 
 
@@ -44,12 +46,12 @@ def command(
     Each published model is left out of everything in turn, alone and with its whole family, and
     predicted from the rest. Ends with 1 where the packaged tables miss a bound.
     """
-    from edge_deploy_runner.errors import UsageError
+    from edge_deploy_runner.errors import BadInputError, UsageError
 
     from edge_deploy.catalogue import device_profile
     from edge_deploy.prediction import accuracy, accuracy_page, tables
 
-    from .rendering import emit_json, note
+    from .rendering import emit_json, note, table_console
 
     if features and not table:
         raise UsageError("--features goes with --table; name the table of latencies as well")
@@ -64,13 +66,13 @@ def command(
         click.echo(accuracy_page.markdown(), nl=False)
         return
     if table:
-        networks = tables.read_networks(Path(features)) if features else tables.packaged_networks()
+        networks = tables.read_networks(Path(features)) if features else {}
         rows, notes = accuracy.table_rows(tables.read_latencies(Path(table)), networks)
     elif device_id:
         profile = device_profile(device_id)
         rows = accuracy.device_rows(profile)
         if not rows:
-            raise UsageError(
+            raise BadInputError(
                 f"no model was timed on {profile.name}, so its error is not known; measure with "
                 f"`edge-deploy devices calibrate --device TARGET --id {profile.id}`"
             )
@@ -87,21 +89,39 @@ def command(
             }
         )
     else:
-        _show(rows, bounds)
-        for text in notes:
-            note(f"Note: {text}")
+        console = table_console()
+        with console.capture() as shown:
+            _show(rows, bounds, console)
+        # Blanks at the ends of lines fill a terminal; elsewhere they are but blanks.
+        text = shown.get()
+        if not console.is_terminal:
+            text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        click.echo(text, nl=False)
+        for said in notes:
+            note(f"Note: {said}")
     if not all(bound.holds for bound in bounds):
         raise SystemExit(1)
 
 
-def _show(rows: tuple[Row, ...], bounds: tuple[Bound, ...]) -> None:
+def _show(rows: tuple[Row, ...], bounds: tuple[Bound, ...], console: Console) -> None:
     from rich.markup import escape
 
     from edge_deploy.prediction.accuracy import coverage
 
-    from .rendering import plain_table, table_console
+    from .rendering import plain_table
 
-    console = table_console()
+    if bounds:
+        table = plain_table("The bar")
+        table.add_column("figure")
+        table.add_column("value", justify="right")
+        table.add_column("bound", justify="right")
+        table.add_column("")
+        for bound in bounds:
+            limit = f"{bound.low:.0%} to {bound.high:.0%}" if bound.low else f"<= {bound.high:.1%}"
+            table.add_row(
+                bound.name, percent(bound.value), limit, "holds" if bound.holds else "MISSED"
+            )
+        console.print(table)
     table = plain_table("Error on models left out of the fit, predicted against published")
     wide = console.width >= _WIDE
     words = ("device", "dtype", "threads", "runtime") if wide else ("fit",)
@@ -126,18 +146,6 @@ def _show(rows: tuple[Row, ...], bounds: tuple[Bound, ...]) -> None:
     if share is not None:
         judged = sum(row.judged for row in rows)
         console.print(f"{percent(share)} of {judged} left-out models lie inside their 80% interval")
-    if bounds:
-        table = plain_table("The bar")
-        table.add_column("figure")
-        table.add_column("value", justify="right")
-        table.add_column("bound", justify="right")
-        table.add_column("")
-        for bound in bounds:
-            limit = f"{bound.low:.0%} to {bound.high:.0%}" if bound.low else f"<= {bound.high:.1%}"
-            table.add_row(
-                bound.name, percent(bound.value), limit, "holds" if bound.holds else "MISSED"
-            )
-        console.print(table)
 
 
 def percent(share: float | None) -> str:

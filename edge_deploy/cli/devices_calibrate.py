@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     help="A known device of the same kind.",
     shell_complete=completing.known_devices,
 )
-@click.option("--quick", is_flag=True, help="Three models, and the coefficients of --like.")
+@click.option(
+    "--quick", is_flag=True,
+    help="Three models, and the coefficients of --like, which must fit; those of float32 alone "
+    "(--dtypes float32) may where those of int8 do not.",
+)  # fmt: skip
 @click.option("--threads", metavar="N,...", help="Numbers of threads.  [default: 1 and up to 4]")
 @click.option("--dtypes", metavar="NAME,...", default="float32,int8", show_default=True)
 @click.option("--rounds", type=int, help="How often to time everything.  [default: 3]")
@@ -44,7 +48,9 @@ if TYPE_CHECKING:
     help="What the table's networks are: a CSV, or .tflite files called as in the table.",
 )  # fmt: skip
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="ID.toml, elsewhere.")
-@click.option("--force", is_flag=True, help="Replace the coefficients of a device that has some.")
+@click.option(
+    "--force", is_flag=True, help="Replace a device's coefficients; keep disturbed times."
+)
 @json_option
 def command(
     *, device: str | None, device_id: str | None, like: str | None, quick: bool,
@@ -190,6 +196,10 @@ def _show(own: OwnDevice, as_json: bool) -> None:
     for model in own.models:
         if model.scale_note:
             note(f"{model.dtype}, threads {model.threads}, like {model.like}: {model.scale_note}")
+    noise = max(model.noise for model in own.models)
+    if noise:
+        note(f"disturbed: times of the same model differ by {noise:.0%}, and predictions are")
+        note("widened by as much; calibrate again when nothing else runs, with --force")
     note(f"written to {own.path}")
     if own.path.parent.resolve() == user_folder().resolve():
         note(f"now: edge-deploy profile MODEL --device {own.id}")
@@ -208,6 +218,7 @@ def _model_json(model: LatencyModel) -> dict[str, Any]:
         "standing": model.standing,
         "like": model.like or None,
         "scale_note": model.scale_note or None,
+        "noise": model.noise or None,
         "points": error.n,
         "mae_loo": error.mae_loo,
         "mae_lofo": error.mae_lofo,

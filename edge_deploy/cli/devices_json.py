@@ -73,6 +73,7 @@ def entry_json(entry: LatencyModel, points: bool = False) -> dict[str, Any]:
         **document,
         "like_runtime": entry.like_runtime or None,
         "scale_note": entry.scale_note or None,
+        "noise": entry.noise or None,
         "kinds": list(entry.kinds),
         "feature_version": entry.feature_version,
         "coefficients_ms": dict(entry.coefficients),

@@ -154,7 +154,11 @@ def _show_entries(
 def _basis(entry: LatencyModel) -> str:
     """What entries share: what ran their points and where these come from."""
     delegate = "no delegate" if entry.delegate == "none" else entry.delegate
-    return f"{entry.runtime}, {delegate}; fitted {entry.made}; {entry.source} ({entry.standing})"
+    disturbed = f"; disturbed, times differed by {entry.noise:.0%}" if entry.noise else ""
+    return (
+        f"{entry.runtime}, {delegate}; fitted {entry.made}; {entry.source} "
+        f"({entry.standing}{disturbed})"
+    )
 
 
 def _show_errors(entries: Sequence[LatencyModel], console: Console) -> None:
@@ -237,7 +241,9 @@ def _predicted(entries: Sequence[LatencyModel], wide: bool) -> str:
     low, high = (f"{end(errors, default=0) * 100:.0f}" for end in (min, max))
     likes = ", ".join(dict.fromkeys(entry.like for entry in entries if entry.like))
     if errors:
-        words = f"off by {low if low == high else f'{low}-{high}'}%"
+        families = {point.family for entry in entries for point in entry.points}
+        one = f"{' ' if wide else chr(10)}(1 family)" if len(families) == 1 else ""
+        words = f"off by {low if low == high else f'{low}-{high}'}%{one}"
     else:
         words = f"as {likes}?" if wide and likes else "a guess"
     return (", " if wide else "\n").join([dtypes, count, words])

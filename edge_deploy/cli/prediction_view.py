@@ -53,7 +53,9 @@ def show_prediction(measurement: Measurement, prediction: Prediction) -> None:
     row("  coefficients", _coefficients_words(basis))
     if basis.nearest:
         near = (f"{entry.model} {milliseconds(entry.measured_ms)}" for entry in basis.nearest)
-        row("  nearest models", ", ".join(near))
+        timed_on = basis.nearest[0].device
+        elsewhere = f" (on {timed_on})" if timed_on not in ("", basis.device) else ""
+        row("  nearest models", ", ".join(near) + elsewhere)
     row("  intervals", f"{prediction.coverage:.0%} of models lie in that of p50")
     for number, reason in enumerate(basis.widened):
         row("" if number else "  wider because", reason)

@@ -209,7 +209,7 @@ def command(
         document["verdict"] = verdict.to_json()
     if output:
         write_json(output, document, force)
-        note(f"measurement written to {output}")
+        note(f"{'prediction' if measurement.prediction else 'measurement'} written to {output}")
     if verdict is not None and junit_file:
         measurement_view.write_junit(verdict, junit_file, force)
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,10 @@ def warn(text: str) -> None:
 
 
 def table_console() -> Console:
-    """A console on stdout for tables; as wide as the terminal, 110 columns where there is none."""
+    """A console on stdout for tables; as wide as the terminal.
+
+    Where there is none it is as wide as COLUMNS says, or else 110 columns.
+    """
     from rich.console import Console
 
     class OurConsole(Console):
@@ -41,7 +45,8 @@ def table_console() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    width = None if sys.stdout.isatty() else 110
+    said = os.environ.get("COLUMNS", "").isdigit()
+    width = None if said or sys.stdout.isatty() else 110
     return OurConsole(file=sys.stdout, width=width, highlight=False, soft_wrap=False)
 
 

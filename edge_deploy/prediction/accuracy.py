@@ -11,19 +11,11 @@ from edge_deploy_runner.errors import BadInputError
 
 from edge_deploy.catalogue import DeviceProfile
 
-from .fitting import fit, intervals_without
+from .fitting import intervals_without
 from .latency_model import Interval, LatencyModel, Point
-from .published import LEFT_OUT, PRIOR_DEVICE, prior_for, published_fits
-from .tables import (
-    Group,
-    Latency,
-    Network,
-    completed,
-    groups,
-    packaged_networks,
-    plain_name,
-    terms_of,
-)
+from .published import published_fits
+from .table_fits import fit_group, joined
+from .tables import Group, Latency, Network
 
 COVERAGE_BOUNDS = (0.75, 0.88)
 _LEAST_POINTS = 2
@@ -162,25 +154,19 @@ def table_rows(
 ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """The rows of other tables, and a sentence for each thing that was left out.
 
-    Every group starts from the packaged Pixel 3, which for a model that is left out is fitted
-    without it too. Networks that `networks` lacks, and features that it lacks of the others, are
-    taken from the package's own table where that knows them; a feature serves a group if all its
-    networks have it. Raises `BadInputError` where nothing can be fitted.
+    The fits are those that `devices calibrate --table` writes (see `table_fits`): every group
+    starts from the packaged Pixel 3, which for a model that is left out is fitted without it too.
+    Raises `BadInputError` where nothing can be fitted.
     """
-    latencies = tuple(latencies)
-    everyone, taken = _with_packaged(latencies, networks)
-    found, notes = groups(latencies, everyone)
-    notes = (*taken, *notes)
+    found, notes = joined(latencies, networks)
     rows = []
     left = []
     for group, points in found.items():
         if len(points) < _LEAST_POINTS:
             left.append(f"{group.name()}: one model tells nothing of the error")
             continue
-        terms = terms_of(points)
-        prior = prior_for(group.dtype, terms)
-        result = fit(points, terms, prior=prior)
-        rows.append(Row(group, result.points, result.intervals, PRIOR_DEVICE))
+        found_fit = fit_group(group, points)
+        rows.append(Row(group, found_fit.result.points, found_fit.result.intervals, found_fit.like))
     if not rows:
         raise BadInputError(
             "no rows of this table can be fitted; it needs two models or more of one device, "
@@ -231,32 +217,6 @@ def bounds(rows: Sequence[Row]) -> tuple[Bound, ...]:
         Bound("Pixel 1, float32, MobileNetV2, 1 thread: one left out", old.mae_loo, 0, 0.045),
         Bound("all tables: left-out models inside 80% intervals", coverage(rows), *COVERAGE_BOUNDS),
     )
-
-
-def _with_packaged(
-    latencies: Iterable[Latency], networks: Mapping[str, Network]
-) -> tuple[dict[str, Network], tuple[str, ...]]:
-    """Networks by all names that the latencies have for them, and a sentence on those taken."""
-    own = {plain_name(name): network for name, network in completed(networks).items()}
-    packaged = {
-        plain_name(name): network
-        for name, network in packaged_networks().items()
-        if name not in LEFT_OUT
-    }
-    found = {}
-    taken = set()
-    for name in dict.fromkeys(row.model for row in latencies):
-        for key in (plain_name(name), plain_name(name.split("@", maxsplit=1)[0])):
-            if key in own:
-                found[name] = own[key]
-                break
-            if key in packaged:
-                found[name] = packaged[key]
-                taken.add(name)
-                break
-    if taken and networks:
-        return found, (f"no features given of {', '.join(sorted(taken))}: the package's are used",)
-    return found, ()
 
 
 def _row_of(device_id: str, model: LatencyModel) -> Row:

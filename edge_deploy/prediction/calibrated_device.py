@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from edge_deploy_runner.errors import BadInputError, OutputError
+from edge_deploy_runner.errors import BadInputError, OutputError, UsageError
 from edge_deploy_runner.output import check_free, write_bytes, write_json
 from edge_deploy_runner.toml import tomllib
 
@@ -17,6 +17,7 @@ from edge_deploy.catalogue import (
     DeviceProfile,
     all_profiles,
     device_file,
+    device_profile,
     parse_profile,
     recognise,
     user_folder,
@@ -66,11 +67,40 @@ def cluster_of(profile: DeviceProfile | None, threads: Sequence[int], cpus: str 
     return fastest.name if fastest.cores >= max(threads) and cpus is None else "all"
 
 
+def check_is(device_id: str, machine: Mapping[str, Any]) -> str:
+    """Raise `UsageError` where a packaged device's id is given to a machine that is not it.
+
+    Returns a warning for an emulated machine, which may stand for any, and "" otherwise.
+    """
+    if not _packaged(device_id):
+        return ""
+    profile = device_profile(device_id)
+    if machine.get("emulated"):
+        return f"an emulator was measured, not a {profile.name}: its times are simulated"
+    known = recognised(machine)
+    if known is not None:
+        what = "" if known.id == device_id else f"a {known.name}"
+    elif bool(machine.get("android")) != (profile.kind == "phone"):
+        what = "a phone" if machine.get("android") else "no phone"
+    else:
+        # Every device of the package has ARM cores.
+        architecture = str(machine.get("machine") or "")
+        is_arm = not architecture or architecture.startswith(("arm", "aarch64"))
+        what = "" if is_arm else f"a machine with {architecture} cores"
+    if what:
+        raise UsageError(
+            f"{device_id} is a {profile.name}, and what would be measured is {what}; give it a "
+            f"name of its own with --id, and --like {device_id} to borrow the facts of that"
+        )
+    return ""
+
+
 def check_place(device_id: str, output: str | Path | None, force: bool) -> Path:
     """Where the file of a device goes, if it may: `output`, else among the user's own.
 
-    Raises `BadInputError` for an id that is none or does not agree with the file's name, and
-    `OutputError` where there is such a file already, or none may be written.
+    Raises `BadInputError` for an id that is none or does not agree with the file's name, or a
+    file of that device that is damaged, and `OutputError` where there is such a file already, or
+    none may be written.
     """
     check_id(device_id)
     path = Path(output) if output is not None else user_folder() / f"{device_id}.toml"
@@ -80,7 +110,7 @@ def check_place(device_id: str, output: str | Path | None, force: bool) -> Path:
             "--output or --id"
         )
     try:
-        return check_free(path, force)
+        found = check_free(path, force)
     except OutputError as error:
         if not path.is_file():
             raise
@@ -88,6 +118,11 @@ def check_place(device_id: str, output: str | Path | None, force: bool) -> Path:
             f"{device_id} has a file already ({path}); --force replaces its coefficients and keeps "
             "the rest"
         ) from error
+    check_free(path.with_suffix(".calibration.json"), force=True)
+    before = _before(device_id, path)
+    if before:
+        _check_text(before, device_id, path)
+    return found
 
 
 def device_text(
@@ -101,23 +136,38 @@ def device_text(
 ) -> str:
     """The text of a device's file with these coefficients.
 
-    What stands in the file already is kept, but for coefficients of the same runs. A new file of
-    a known device holds its id alone, and gets the facts from there; of another one it says what
+    What stands in the file already is kept, but for coefficients of the same runs; so is what
+    stands in the user's own file of that id, where this one lies elsewhere. A new file of a
+    packaged device holds its id alone, and gets the facts from there; of another one it says what
     `machine`, the "device" of a measurement, and `like` say. Raises `BadInputError` where the
     file that is there is damaged.
     """
-    before = read_text(path) if path.is_file() else ""
-    if not before and device_file(device_id):
-        before = f'id = "{device_id}"\n'
+    before = _before(device_id, path)
     if not before:
         before = tomli_w.dumps(_facts(device_id, machine or {}, max_mhz, like))
     above, below = split_at_marker(before)
     text = with_latency(above, merged(models, _entries(below, f"the device file {path}")))
-    entry = resources.files("edge_deploy") / "devices" / f"{device_id}.toml"
-    packaged = entry.read_bytes().decode() if entry.is_file() else ""
     # Whatever is wrong is told now, not when it is used.
-    tuple(parse_profile(text, device_id, str(path), packaged).latency)
+    _check_text(text, device_id, path)
     return text
+
+
+def _before(device_id: str, path: Path) -> str:
+    """What a device's file starts from: itself, the user's own, or a packaged one's id."""
+    if path.is_file():
+        return read_text(path)
+    if (user_folder() / f"{device_id}.toml").is_file():
+        return device_file(device_id)
+    return f'id = "{device_id}"\n' if _packaged(device_id) else ""
+
+
+def _packaged(device_id: str) -> str:
+    entry = resources.files("edge_deploy") / "devices" / f"{device_id}.toml"
+    return entry.read_bytes().decode() if entry.is_file() else ""
+
+
+def _check_text(text: str, device_id: str, path: Path) -> None:
+    tuple(parse_profile(text, device_id, str(path), _packaged(device_id)).latency)
 
 
 def _entries(below: str, origin: str) -> tuple[LatencyModel, ...]:

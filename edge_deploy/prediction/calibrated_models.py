@@ -20,17 +20,8 @@ from .features import FEATURE_VERSION, features
 from .fitting import MIN_POINTS, FitResult, fit
 from .latency_model import LatencyModel, Point
 from .operator_features import OPERATOR_TERMS
-from .published import prior_for
-from .tables import (
-    Group,
-    Latency,
-    Network,
-    family_of,
-    groups,
-    packaged_networks,
-    read_networks,
-    terms_of,
-)
+from .table_fits import TableFit, fit_group, joined
+from .tables import Group, Latency, Network, family_of, read_networks
 from .workload import read_workload
 
 # How far, as a log, kernels of another runtime may have moved shapes against each other: three ARM
@@ -91,7 +82,6 @@ def _model(
         _check_start(result, prior, dtype)
         of_what = f"{len(points)} micro-models"
     kinds = {kind for entry in entries for kind in entry.timed.kinds}
-    tails = calibration.tails.get(threads, ())
     return LatencyModel(
         cluster=cluster,
         dtype=dtype,
@@ -104,13 +94,15 @@ def _model(
         source=f"edge-deploy devices calibrate: {of_what}",
         standing="simulated" if calibration.evidence == "simulated" else "measured",
         like="" if prior is None else prior.id,
+        like_runtime=_like_runtime(start, calibration.runtime),
         scale_note="" if start is None else _scale_note(start, result, calibration.runtime),
         kinds=tuple(sorted(kinds | set(start.kinds if start else ()))),
         feature_version=FEATURE_VERSION,
         residuals=_residuals_of(start),
         spread=_spread(result, start, calibration.runtime),
         coverage80=result.coverage80,
-        p90_over_p50=(max(1.0, min(tails)), max(1.0, *tails)) if tails else None,
+        p90_over_p50=calibration.tail(threads),
+        noise=calibration.widening(dtype, threads),
     )
 
 
@@ -137,6 +129,10 @@ def _scale_note(start: LatencyModel, result: FitResult, runtime: str) -> str:
     if start.runtime != runtime:
         note += "; no point of that runtime stands here"
     return note
+
+
+def _like_runtime(start: LatencyModel | None, runtime: str) -> str:
+    return "" if start is None or start.runtime == runtime else start.runtime
 
 
 def _spread(result: FitResult, start: LatencyModel | None, runtime: str) -> float:
@@ -186,9 +182,9 @@ def models_of_tables(
 ) -> tuple[tuple[LatencyModel, ...], tuple[str, ...]]:  # fmt: skip
     """Models fitted to measured tables, and a sentence for each kind of row left out.
 
-    A group of `fitting.MIN_POINTS` or more stands alone; a smaller one starts from `prior`, or
-    else from the published Pixel 3. Raises `BadInputError` where the rows are of several devices,
-    or no group has points enough.
+    The fits are those that `devices accuracy --table` judges (see `table_fits`): every group
+    starts from `prior`, or else from the published Pixel 3. Raises `BadInputError` where the rows
+    are of several devices, or no group has two points.
     """
     latencies = tuple(latencies)
     devices = sorted({row.device for row in latencies})
@@ -197,29 +193,33 @@ def models_of_tables(
             f"{source} has rows of {len(devices)} devices ({', '.join(devices)}); give one table "
             "for each device"
         )
-    found, notes = groups(latencies, networks)
-    models, small = [], []
+    found, notes = joined(latencies, networks)
+    models, said = [], []
     for group, points in found.items():
         if not group.threads.isdigit() or int(group.threads) < 1:
-            small.append(f"{group.name()}: its number of threads is not known")
+            said.append(f"{group.name()}: its number of threads is not known")
             continue
         try:
-            models.append(_model_of_group(group, points, networks, source, prior))
+            fitted = fit_group(group, points, prior)
         except BadInputError as error:
-            small.append(f"{group.name()}: {error}")
+            said.append(f"{group.name()}: {error}")
+            continue
+        models.append(_model_of_group(group, fitted, source))
+        if fitted.note:
+            said.append(fitted.note)
     if not models:
         raise BadInputError(
-            f"nothing of {source} can be fitted: {'; '.join([*small, *notes]) or 'it has no rows'}"
+            f"nothing of {source} can be fitted: {'; '.join([*said, *notes]) or 'it has no rows'}"
         )
-    return tuple(models), (*small, *notes)
+    return tuple(models), (*said, *notes)
 
 
 def read_features(paths: Iterable[Path]) -> dict[str, Network]:
-    """The networks of CSV tables and `.tflite` files, and those of the packaged table.
+    """The networks of CSV tables and `.tflite` files.
 
     A file's network is called as the file is, without `.tflite`. Raises `BadInputError`.
     """
-    found = packaged_networks()
+    found: dict[str, Network] = {}
     for path in paths:
         if path.suffix.lower() == ".csv":
             found.update(read_networks(path))
@@ -229,17 +229,10 @@ def read_features(paths: Iterable[Path]) -> dict[str, Network]:
     return found
 
 
-def _model_of_group(
-    group: Group, points: tuple[Point, ...], networks: Mapping[str, Network], source: str,
-    prior: DeviceProfile | None,
-) -> LatencyModel:  # fmt: skip
-    terms = terms_of(points)
-    start = None
-    if prior is not None:
-        start = next((model for model in prior.latency if model.dtype == group.dtype), None)
-    if start is None and len(points) < MIN_POINTS:
-        start = prior_for(group.dtype, terms)
-    result = fit(points, terms if start is None else None, prior=start)
+def _model_of_group(group: Group, fitted: TableFit, source: str) -> LatencyModel:
+    start, result = fitted.start, fitted.result
+    # From here on its own residuals tell, and the error of `devices accuracy` is that of the file.
+    enough = len(result.points) >= MIN_POINTS
     return LatencyModel(
         cluster="all",
         dtype=group.dtype,
@@ -251,11 +244,12 @@ def _model_of_group(
         made=datetime.date.today().isoformat(),
         source=source,
         standing="read",
-        like="" if start is None else (prior.id if prior else start.like),
-        scale_note="" if start is None else _scale_note(start, result, group.runtime),
-        kinds=start.kinds if start is not None else _TABLE_KINDS,
-        residuals=_residuals_of(start),
-        spread=_spread(result, start, group.runtime),
+        like=fitted.like,
+        like_runtime=_like_runtime(start, group.runtime),
+        scale_note=_scale_note(start, result, group.runtime),
+        kinds=tuple(sorted({*_TABLE_KINDS, *start.kinds})),
+        residuals=() if enough else _residuals_of(start),
+        spread=result.spread if enough else _spread(result, start, group.runtime),
         coverage80=result.coverage80,
     )
 

@@ -31,13 +31,12 @@ from edge_deploy_runner.tflite.model_file import ModelFile
 from edge_deploy.remote.target import SshTarget
 
 from .calibration_models import TimedModel, prepare_models
-from .calibration_times import Calibration, ModelTimes
+from .calibration_times import DISTURBED, Calibration, ModelTimes
 from .micro_models import MICRO_MODELS, MicroModel
 
 ROUNDS = 3
 QUICK_MODELS = ("inverted_residual_net", "gated_residual_net", "residual_net")
 """What a calibration from a sibling's coefficients runs."""
-_FIRST_MODEL = "inverted_residual_net"
 _SPEC = RunSpec(warm_up_runs=3, warm_up_seconds=0.1, min_runs=20, min_seconds=0.5)
 # Whole models are timed this often in a round, spread over it; operators once. What goes over a
 # wire and is larger than this is sent once.
@@ -46,6 +45,9 @@ _LARGE_BYTES = 300_000
 # The first of so many rounds have the operators as well; of those over a wire only one.
 _ROUNDS_WITH_OPERATORS = 2
 _NOISY = 0.10
+# p90 over p50 is read off so many models, the longest of no more than so many million MACs.
+_TAIL_MODELS = 4
+_MOST_TAIL_MMAC = 120.0
 _MOST_DEFAULT_THREADS = 4
 # Warnings of a measurement that say nothing of a calibration.
 _BESIDE_THE_POINT = ("p99 needs", "XNNPACK takes only", "latencies vary by")
@@ -81,12 +83,13 @@ def calibrate(
         raise UsageError(f"rounds is {rounds}; use 1 or more")
     began = time.monotonic()
     models = prepare_models(micro_models, dtypes, operators=operators, on_progress=on_progress)
-    first = next((one for one in models if one.model == _FIRST_MODEL and not one.kind), models[0])
+    longest = _longest(models)
     taken: list[_Pass] = []
     with tempfile.TemporaryDirectory(prefix="edge-deploy-") as folder:
-        path = Path(folder) / f"{first.model}_{first.dtype}.tflite"
-        path.write_bytes(first.data)
-        with _open(target, path, wheels, android, on_progress) as (there, measure_there):
+        paths = tuple(Path(folder) / f"{one.model}_{one.dtype}.tflite" for one in longest)
+        for path, one in zip(paths, longest, strict=True):
+            path.write_bytes(one.data)
+        with _open(target, paths, wheels, android, on_progress) as (there, measure_there):
             job = _Job(models, there, measure_there, _name(target), target is None, on_progress)
             on_progress(f"looking at {job.where}", 0, 0)
             machine = job.look(1).device
@@ -96,9 +99,18 @@ def calibrate(
             for number in range(rounds):
                 for count in numbers if number % 2 == 0 else reversed(numbers):
                     taken.append(job.run(count, number, rounds, len(numbers), len(taken)))
-            # Once more at the end: what held the device back during the last pass shows now.
-            job.look(numbers[0])
-    return _together(models, taken, time.monotonic() - began, android)
+            for count in numbers:
+                again = _disturbed(_times(models, [one for one in taken if one.threads == count]))
+                if again:
+                    taken.append(job.run_again(count, again, rounds))
+            # At the end, as what held the device back during the last pass shows now.
+            on_progress("looking at how times vary", 0, 0)
+            looks = [
+                _Pass(count, job.look(count, n), (), rounds)
+                for count in numbers
+                for n in range(len(longest))
+            ]
+    return _together(models, taken, looks, time.monotonic() - began, android)
 
 
 @dataclass(frozen=True)
@@ -106,12 +118,14 @@ class _Pass:
     threads: int
     measurement: Measurement
     order: tuple[int, ...]
+    round: int
+    again: bool = False
 
 
 @dataclass(frozen=True)
 class _Job:
     models: tuple[TimedModel, ...]
-    path: Path
+    paths: tuple[Path, ...]
     measure: _Measure
     where: str
     is_here: bool
@@ -132,24 +146,38 @@ class _Job:
             elif stage != "timing operators":
                 self.on_progress(f"{words}: {stage}", 1000 * before, 1000 * passes)
 
-        request = self._request(threads, len(order))
+        return _Pass(threads, self._time(threads, number, order, report), order, number)
+
+    def run_again(self, threads: int, again: Sequence[int], number: int) -> _Pass:
+        """A further round of these models alone."""
+        small = [
+            index for index in again if self.is_here or len(self.models[index].data) <= _LARGE_BYTES
+        ]
+        order = (*again, *small * (_WHOLE_TIMES - 1))
+        self.on_progress(f"again what was disturbed ({len(again)} times differ)", 0, 0)
+        return _Pass(threads, self._time(threads, number, order, silent), order, number, True)
+
+    def look(self, threads: int, number: int = 0) -> Measurement:
+        """One short measurement, to see the device; raises `DeviceError` where it is held back."""
+        measured = self.measure(self._request(threads, number, 0), (), silent).measurement
+        self._check(measured)
+        return measured
+
+    def _time(
+        self, threads: int, number: int, order: Sequence[int], report: Progress
+    ) -> Measurement:
+        request = self._request(threads, number, len(order))
         operators = [self.models[index].to_operator() for index in order]
         measured = self.measure(request, operators, report).measurement
         self._check(measured)
         for index, timing in zip(order, measured.operators, strict=True):
             self._check_timing(self.models[index], timing)
-        return _Pass(threads, measured, order)
-
-    def look(self, threads: int) -> Measurement:
-        """One short measurement, to see the device; raises `DeviceError` where it is held back."""
-        measured = self.measure(self._request(threads, 0), (), silent).measurement
-        self._check(measured)
         return measured
 
-    def _request(self, threads: int, operators: int) -> Request:
+    def _request(self, threads: int, number: int, operators: int) -> Request:
         spec = replace(_SPEC, threads=threads)
-        name = "a micro-model"
-        return Request(self.path, spec, threads, name, operators)
+        path = self.paths[number % len(self.paths)]
+        return Request(path, spec, threads, "a micro-model", operators)
 
     def _check(self, measured: Measurement) -> None:
         if measured.void:
@@ -164,6 +192,42 @@ class _Job:
                 f"the micro-model {model.name} does not run on {self.where}: {timing.reason}; "
                 "leave its dtype out with --dtypes"
             )
+
+
+def _longest(models: Sequence[TimedModel]) -> tuple[TimedModel, ...]:
+    """Whole models of one dtype, the most work first, but none that takes minutes anywhere."""
+
+    def work(one: TimedModel) -> float:
+        return one.features.get("dense_mmac", 0.0) + one.features.get("depthwise_mmac", 0.0)
+
+    wholes = [one for one in models if not one.kind and one.dtype == models[0].dtype]
+    fitting = [one for one in wholes if work(one) <= _MOST_TAIL_MMAC] or wholes[:1]
+    return tuple(sorted(fitting, key=work, reverse=True)[:_TAIL_MODELS])
+
+
+def _disturbed(times: dict[int, ModelTimes]) -> tuple[int, ...]:
+    """What to time again, by its number: nothing unless a whole model is among it."""
+    found = tuple(index for index, entry in times.items() if entry.spread > DISTURBED)
+    return found if any(not times[index].timed.kind for index in found) else ()
+
+
+def _times(models: Sequence[TimedModel], passes: Sequence[_Pass]) -> dict[int, ModelTimes]:
+    """What passes on one number of threads took for each model, by the model's number."""
+    found: dict[int, list[tuple[float, int, bool]]] = {}
+    for one in passes:
+        for index, timing in zip(one.order, one.measurement.operators, strict=True):
+            if timing.ms:
+                found.setdefault(index, []).append((timing.ms, one.round, one.again))
+    return {
+        index: ModelTimes(
+            models[index],
+            passes[0].threads,
+            tuple(ms for ms, _, _ in times),
+            tuple(number for _, number, _ in times),
+            any(again for _, _, again in times),
+        )
+        for index, times in sorted(found.items())
+    }
 
 
 def _order(
@@ -200,19 +264,16 @@ def _thread_counts(
 def _together(
     models: Sequence[TimedModel],
     passes: Sequence[_Pass],
+    looks: Sequence[_Pass],
     seconds: float,
     android: AndroidOptions | None,
 ) -> Calibration:
-    found: dict[tuple[int, int], list[float]] = {}
-    tails: dict[int, list[float]] = {}
-    for one in passes:
-        for index, timing in zip(one.order, one.measurement.operators, strict=True):
-            if timing.ms:
-                found.setdefault((one.threads, index), []).append(timing.ms)
+    tails: dict[int, list[tuple[float, float]]] = {}
+    for one in (*passes, *looks):
         latency = one.measurement.latency()
         p50, p90 = latency["p50"], latency["p90"]
         if p50 is not None and p90 is not None:
-            tails.setdefault(one.threads, []).append(p90.value / p50.value)
+            tails.setdefault(one.threads, []).append((p50.value, p90.value / p50.value))
     last = passes[-1].measurement
     runtimes = {
         f"{p.measurement.runtime['name']} {p.measurement.runtime['version']}" for p in passes
@@ -236,8 +297,9 @@ def _together(
         evidence=last.evidence,
         max_mhz=max((clock for clock in clocks if clock), default=None),
         times=tuple(
-            ModelTimes(models[index], threads, tuple(times))
-            for (threads, index), times in sorted(found.items())
+            entry
+            for threads in sorted({one.threads for one in passes})
+            for entry in _times(models, [one for one in passes if one.threads == threads]).values()
         ),
         tails={threads: tuple(values) for threads, values in tails.items()},
         warnings=tuple(warnings),
@@ -249,6 +311,8 @@ def _together(
             f"times of the same model differ by {result.noise:.0%} between rounds: other programs "
             "ran, or the clock changed; the lower quartile was taken"
         )
+        if result.noise > DISTURBED:
+            noisy += ", and predictions are widened by as much"
         result = replace(result, warnings=(*result.warnings, noisy))
     return result
 
@@ -256,14 +320,14 @@ def _together(
 @contextlib.contextmanager
 def _open(
     target: Target,
-    path: Path,
+    paths: tuple[Path, ...],
     wheels: Path | None,
     android: AndroidOptions | None,
     on_progress: Progress,
-) -> Iterator[tuple[Path, _Measure]]:
-    """The way to a device, held open: where the first model lies there, and how to measure."""
+) -> Iterator[tuple[tuple[Path, ...], _Measure]]:
+    """The way to a device, held open: where the models lie there, and how to measure."""
     if target is None:
-        yield path, measure
+        yield paths, measure
     elif isinstance(target, AndroidTarget):
         options = android or AndroidOptions()
 
@@ -272,7 +336,7 @@ def _open(
         ) -> Measured:
             return measure_on_android(target, request, operators, options, report)
 
-        yield path, on_phone
+        yield paths, on_phone
     else:
         from edge_deploy.remote.runner import RemoteRunner
         from edge_deploy.remote.ssh import SshDevice
@@ -281,12 +345,15 @@ def _open(
         with SshDevice(target) as device:
             runner = RemoteRunner(device, wheels)
             runner.prepare(on_progress)
-            there = runner.push_model(path, ModelFile.open(path).sha256, on_progress)
+            there: list[str] = []
             try:
-                yield Path(there), runner.bench
+                for path in paths:
+                    sha256 = ModelFile.open(path).sha256
+                    there.append(runner.push_model(path, sha256, on_progress))
+                yield tuple(Path(one) for one in there), runner.bench
             finally:
                 with contextlib.suppress(DeviceError, OSError):
-                    device.run(["rm", "-f", "--", there], timeout_s=20)
+                    device.run(["rm", "-f", "--", *there], timeout_s=20)
 
 
 def _name(target: Target) -> str:

@@ -148,7 +148,7 @@ def _coverage(
             replace(other, held_out_ms=rest.held_out(coefficients, other, {other.model}))
             for other in others
         )
-        interval = _without_name(rest.solve(()), seen).estimate(point.features)
+        interval = _without_name(rest.solve(()), seen).learnt(point.features)
         inside.append(interval.low <= point.measured_ms <= interval.high)
     return sum(inside) / len(inside) if inside else None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge_deploy_runner.errors import BadInputError, UsageError
 
-from edge_deploy.catalogue import DeviceProfile
+from edge_deploy.catalogue import DeviceProfile, all_profiles
 
 from .latency_model import LatencyModel
 
@@ -30,8 +30,8 @@ def choose(
 
     Best is what the user measured, then the newest runtime, then the most threads up to four (or
     the nearest number), then the fastest cores. `runtime` is a name, or a part that only one of
-    them has. Raises `UsageError` for options and `BadInputError` for models without data, both
-    with what there is.
+    them has. Raises `UsageError` for options, and `BadInputError` for models and devices without
+    data, both with what there is.
     """
     if delegate in _NOT_THE_CPU:
         raise UsageError(
@@ -39,16 +39,16 @@ def choose(
             f"the device alone, and published times hold for their own networks; {_way(device)}"
         )
     if not device.latency:
-        raise UsageError(
+        raise BadInputError(
             f"no model's time on {device.name} is known, so none can be predicted; {_way(device)}, "
-            f"or `edge-deploy devices calibrate --device TARGET --id {device.id}`"
+            f"or `edge-deploy devices calibrate --device {target_of(device)} --id {device.id}`"
         )
     found = _with(device.latency, lambda model: model.dtype == dtype)
     if not found:
         raise BadInputError(
             f"there are no times of {dtype} models on {device.name}, so this one's cannot be "
             f"predicted; convert it to one of {_listed(m.dtype for m in device.latency)}, "
-            f"or {_way(device)}"
+            f"or {_way(device)}{_or_calibrate(device, dtype)}"
         )
     if delegate != "auto":
         found = _require(
@@ -78,6 +78,26 @@ def same_runs(chosen: LatencyModel, models: Iterable[LatencyModel]) -> tuple[Lat
         if _runs(model) == _runs(chosen):
             found.setdefault(model.threads, model)
     return tuple(found[threads] for threads in sorted(found))
+
+
+def scaled_from(model: LatencyModel) -> tuple[LatencyModel, tuple[str, ...]]:
+    """The model whose points made one that has none, and the ids on the way to its device, last.
+
+    The model itself, with no ids, where it has points of its own or their device is not known.
+    """
+    profiles, found, way = all_profiles(), model, list[str]()
+    while not found.points and found.like in profiles and found.like not in way:
+        way.append(found.like)
+        same = (other for other in profiles[found.like].latency if _points(other) == _points(model))
+        found = next(same, model)
+        if found is model:
+            break
+    return (found, tuple(way)) if found.points else (model, ())
+
+
+def _points(model: LatencyModel) -> tuple[object, ...]:
+    """What a model keeps of the one that it was scaled from."""
+    return model.dtype, model.threads, model.runtime, model.delegate, model.source
 
 
 def _runs(model: LatencyModel) -> tuple[str, ...]:
@@ -137,9 +157,26 @@ def runtime_age(runtime: str) -> tuple[int, int, int, int, int]:
     return int(is_litert), major, minor, int(year.group(1)) if year else 0, bits
 
 
+def target_of(device: DeviceProfile) -> str:
+    """What --device takes to reach such a device itself."""
+    return {"phone": "android", "computer": "local"}.get(device.kind, "ssh://USER@HOST")
+
+
 def _way(device: DeviceProfile) -> str:
-    target = "android" if device.kind == "phone" else "ssh://USER@HOST"
-    return f"measure on the device itself, with --device {target}"
+    return f"measure on the device itself, with --device {target_of(device)}"
+
+
+def _or_calibrate(device: DeviceProfile, dtype: str) -> str:
+    """The command that adds a dtype to a device that the user calibrated; "" for any other."""
+    from .graph_assembly import DTYPES
+
+    own = any(model.standing == "measured" for model in device.latency)
+    if not own or dtype not in DTYPES:
+        return ""
+    return (
+        f", or give its profile such times: `edge-deploy devices calibrate --device "
+        f"{target_of(device)} --id {device.id} --dtypes {dtype}`"
+    )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from .latency_model import STANDINGS, LatencyModel, Point
 _TEXTS = ("cluster", "dtype", "runtime", "delegate", "made", "source", "standing")
 _OPTIONAL = (
     "like", "scale_note", "kinds", "feature_version", "residuals", "spread", "coverage80",
-    "p90_over_p50", "like_runtime", "points",
+    "p90_over_p50", "like_runtime", "noise", "points",
 )  # fmt: skip
 _POINT = ("model", "family", "measured_ms", "held_out_ms", "family_held_out_ms", "features")
 _WITHOUT_UNIT = {"coefficients": "coefficients_ms"}
@@ -56,6 +56,8 @@ def to_entry(model: LatencyModel) -> dict[str, Any]:
         entry["coverage80"] = _short(model.coverage80)
     if model.p90_over_p50 is not None:
         entry["p90_over_p50"] = [_short(value) for value in model.p90_over_p50]
+    if model.noise:
+        entry["noise"] = _short(model.noise)
     entry["coefficients_ms"] = {
         name: _short(value) for name, value in sorted(model.coefficients.items())
     }
@@ -95,6 +97,9 @@ def from_entry(entry: Mapping[str, Any], origin: str) -> LatencyModel:
     spread = _figure(entry.get("spread", 0.0), "spread", origin)
     if spread < 0:
         raise BadInputError(f"{origin}: spread is negative, {spread}")
+    noise = _figure(entry.get("noise", 0.0), "noise", origin)
+    if noise < 0:
+        raise BadInputError(f"{origin}: noise is negative, {noise}")
     coverage = entry.get("coverage80")
     return LatencyModel(
         **texts,
@@ -115,18 +120,20 @@ def from_entry(entry: Mapping[str, Any], origin: str) -> LatencyModel:
         coverage80=None if coverage is None else _figure(coverage, "coverage80", origin),
         p90_over_p50=_tail(_list(entry, "p90_over_p50", origin), origin),
         like_runtime=_optional_text(entry, "like_runtime", origin),
+        noise=noise,
     )
 
 
-def _tail(values: list[Any], origin: str) -> tuple[float, float] | None:
+def _tail(values: list[Any], origin: str) -> tuple[float, ...] | None:
     if not values:
         return None
-    figures = [_figure(value, "p90_over_p50", origin) for value in values]
-    if len(figures) != 2 or not 1 <= figures[0] <= figures[1]:
+    figures = tuple(_figure(value, "p90_over_p50", origin) for value in values)
+    if len(figures) not in (2, 3) or figures[0] < 1 or list(figures) != sorted(figures):
         raise BadInputError(
-            f"{origin}: p90_over_p50 is {values}; it needs [least, most], both 1 or above"
+            f"{origin}: p90_over_p50 is {values}; it needs [least, most] or [least, usual, most], "
+            "all 1 or above"
         )
-    return figures[0], figures[1]
+    return figures
 
 
 def _point_to_entry(point: Point, model: LatencyModel) -> dict[str, Any]:

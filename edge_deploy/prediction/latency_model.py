@@ -79,7 +79,9 @@ class LatencyModel:
     sibling's points, where too few of its own stand here. spread: log half-width that leaning on
     another device was measured to need. coverage80: as in `FitError`. like_runtime: what ran the
     points of `like`, "" if that was the same.
-    p90_over_p50: the least and the most that a calibration saw, None where nobody looked.
+    p90_over_p50: the least, (in newer files) the usual and the most that a calibration saw, None
+    where nobody looked. noise: by what share times of the same model differed while it was
+    calibrated, 0 for as usual.
     """
 
     cluster: str
@@ -99,8 +101,9 @@ class LatencyModel:
     residuals: tuple[float, ...] = ()
     spread: float = 0.0
     coverage80: float | None = None
-    p90_over_p50: tuple[float, float] | None = None
+    p90_over_p50: tuple[float, ...] | None = None
     like_runtime: str = ""
+    noise: float = 0.0
 
     def predicted_ms(self, features: Mapping[str, float]) -> float:
         """The sum of coefficient times feature; a feature that is not given counts as 0."""
@@ -111,9 +114,21 @@ class LatencyModel:
 
         As `learnt`, but no network is taken for one of the only family that was measured unless
         its mix of work is that of a point; and stretched to the measured time of a point with the
-        same features where that lies outside, which is then a reason.
+        same features where that lies outside, which is then a reason. A disturbed calibration
+        widens both ends.
         """
         found = self._interval(features, stranger=True)
+        if self.noise > 0:
+            reason = (
+                "the calibration was disturbed: times of the same model differed by "
+                f"{self.noise:.0%}"
+            )
+            found = replace(
+                found,
+                low=found.low / (1 + self.noise),
+                high=found.high * (1 + self.noise),
+                reasons=(*found.reasons, reason),
+            )
         for point in self._same_work(features):
             if not found.low <= point.measured_ms <= found.high:
                 reason = (

@@ -112,7 +112,7 @@ def width_for(
             width *= min(max(1.0, nearest / farthest), _MOST_WIDENING)
     if stretch > 0:
         longer = predicted > max(point.measured_ms for point in points)
-        factor = f"{math.exp(stretch + _SIZE_MARGIN):.1f} times"
+        factor = f"{float(f'{math.exp(stretch + _SIZE_MARGIN):.2g}'):g} times"
         reasons = (
             f"its time is {factor} the longest measured"
             if longer

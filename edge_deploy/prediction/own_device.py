@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_deploy_android.measuring import AndroidOptions
 from edge_deploy_android.target import AndroidTarget
-from edge_deploy_runner.errors import UsageError
+from edge_deploy_runner.errors import DeviceError, UsageError
 from edge_deploy_runner.progress import Progress, silent
 
 from edge_deploy.catalogue import DeviceProfile, all_profiles, device_profile
@@ -18,6 +18,7 @@ from edge_deploy.profiling import check_device
 from edge_deploy.remote.target import SshTarget
 
 from .calibrated_device import (
+    check_is,
     check_place,
     cluster_of,
     device_text,
@@ -26,7 +27,7 @@ from .calibrated_device import (
 )
 from .calibrated_models import calibrated_models, models_of_tables, read_features
 from .calibrating import QUICK_MODELS, ROUNDS, Target, calibrate
-from .calibration_times import Calibration
+from .calibration_times import REFUSED_NOISE, Calibration
 from .latency_model import LatencyModel
 from .layers import DTYPES
 from .micro_models import MICRO_MODELS
@@ -70,9 +71,12 @@ def calibrate_device(
     whose facts a new one borrows, and with `quick` its coefficients. `threads`: None for 1 and as
     many as there are cores, at most four. `output`: ID.toml elsewhere than among the user's own.
     Raises `UsageError`, `DeviceError`, `OutputError`; whatever can be known before minutes of
-    measuring is told before.
+    measuring is told before. Where times differ so much between rounds that nothing can be said,
+    `DeviceError` unless `force`.
     """
     target = _target(device, cpus, wheels)
+    if rounds < 1:
+        raise UsageError(f"--rounds is {rounds}; use 1 or more")
     sibling = device_profile(like) if like else None
     for dtype in dtypes:
         if dtype not in DTYPES:
@@ -81,14 +85,17 @@ def calibrate_device(
         device_id = output.stem
     if device_id is not None:
         check_place(device_id, output, force)
+        if quick:
+            _prior(sibling, device_id, dtypes)
     place: dict[str, Any] = {}
 
     def settle(machine: dict[str, Any]) -> None:
         host = target.host if isinstance(target, SshTarget) else platform.node()
         found = device_id or id_of(machine, host)
-        place.update(id=found, path=check_place(found, output, force))
+        place.update(note=check_is(found, machine), id=found)
+        place["path"] = check_place(found, output, force)
         if quick:
-            place["prior"] = _prior(sibling, found)
+            place["prior"] = _prior(sibling, found, dtypes)
 
     calibration = calibrate(
         target,
@@ -102,6 +109,12 @@ def calibrate_device(
         on_machine=settle,
         on_progress=on_progress,
     )
+    if calibration.noise > REFUSED_NOISE and not force:
+        raise DeviceError(
+            f"times of the same model differ by {calibration.noise:.0%} between rounds, as other "
+            "programs run there: nothing was written; calibrate again when nothing else runs, or "
+            "take them as they are with --force"
+        )
     name, path = str(place["id"]), Path(place["path"])
     counts = [entry.threads for entry in calibration.times]
     cluster = cluster_of(all_profiles().get(name), counts, calibration.cpus)
@@ -110,7 +123,8 @@ def calibrate_device(
         name, path, models, machine=calibration.machine, max_mhz=calibration.max_mhz, like=sibling
     )
     record = write_calibration(path, text, calibration, force)
-    return OwnDevice(name, path, models, calibration.warnings, record, calibration)
+    notes = (place["note"],) if place["note"] else ()
+    return OwnDevice(name, path, models, (*notes, *calibration.warnings), record, calibration)
 
 
 def device_from_table(
@@ -125,7 +139,8 @@ def device_from_table(
     """Fit a table of measured times and write the device's file; see `tables.parse_latencies`.
 
     `features`: tables or `.tflite` files of networks that the packaged table has not. `like`: the
-    device whose coefficients a short table starts from. Raises `BadInputError`, `OutputError`.
+    device whose coefficients the fit starts from, None for the Pixel 3. Raises `BadInputError`,
+    `OutputError`.
     """
     sibling = device_profile(like) if like else None
     path = check_place(device_id, output, force)
@@ -149,11 +164,18 @@ def _target(device: str, cpus: str | None, wheels: Path | None) -> Target:
     return target
 
 
-def _prior(sibling: DeviceProfile | None, device_id: str) -> DeviceProfile:
+def _prior(sibling: DeviceProfile | None, device_id: str, dtypes: Sequence[str]) -> DeviceProfile:
     prior = sibling or all_profiles().get(device_id)
     if prior is None or not prior.latency:
         raise UsageError(
             "--quick starts from a known device's coefficients; name one with --like ID "
             "(`edge-deploy devices` says which have any), or leave --quick out"
         )
+    known = {model.dtype for model in prior.latency}
+    for dtype in dtypes:
+        if dtype not in known:
+            raise UsageError(
+                f"{prior.id} has no coefficients of {dtype} for --quick to start from; name those "
+                f"that it has with --dtypes {','.join(sorted(known))}, or leave --quick out"
+            )
     return prior

@@ -27,9 +27,9 @@ from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.tflite.model_file import ModelFile
 
-from edge_deploy.catalogue import DeviceProfile
+from edge_deploy.catalogue import DeviceProfile, all_profiles
 
-from .choosing import choose, same_runs
+from .choosing import choose, same_runs, scaled_from, target_of
 from .features import features
 from .latency_model import Interval, LatencyModel
 from .memory import predicted_memory
@@ -76,6 +76,7 @@ def predict(
     latency = _latency(best, interval, device)
     memory, memory_words = predicted_memory(workload, best.delegate, best.threads)
     others = _others(best, interval, device.latency, values)
+    timed, way = scaled_from(best)
     basis = Basis(
         device=device.id,
         cluster=best.cluster,
@@ -87,11 +88,12 @@ def predict(
         error={key: value for key, value in asdict(best.error()).items() if key != "n"},
         made=best.made,
         like=best.like,
-        scale_note=best.scale_note,
+        scale_note=_scale_note(best, way),
         source=best.source,
         standing=best.standing,
         nearest=tuple(
-            NearModel(point.model, point.measured_ms) for point in best.nearest(values, _NEAREST)
+            NearModel(point.model, point.measured_ms, way[-1] if way else device.id)
+            for point in timed.nearest(values, _NEAREST)
         ),
         widened=interval.reasons,
         tail=tail_of(device.kind, best.p90_over_p50).source,
@@ -120,7 +122,7 @@ def predict(
         sweep=tuple(SweepPoint(run.threads, (), found) for run, found in points)
         if threads == "sweep"
         else (),
-        warnings=_warnings(device, workload, memory, interval, basis),
+        warnings=_warnings(device, workload, memory, interval, basis, _chain(way) or best.like),
         evidence="predicted",
         prediction=Prediction(latency, memory, basis),
     )
@@ -169,12 +171,29 @@ def _others(
     return tuple(found)
 
 
+def _scale_note(model: LatencyModel, way: Sequence[str]) -> str:
+    """How the coefficients were scaled, and from whose times where others lie between."""
+    if len(way) < 2:
+        return model.scale_note
+    lead = "no point of its own: "
+    return f"{lead}scaled by clock from {_chain(way)}; {model.scale_note.removeprefix(lead)}"
+
+
+def _chain(way: Sequence[str]) -> str:
+    """The device whose models were timed, by its name, and those on the way to it by their ids."""
+    if not way:
+        return ""
+    through = f", by way of {' and '.join(way[:-1])}" if way[:-1] else ""
+    return f"the {all_profiles()[way[-1]].name}{through}"
+
+
 def _warnings(
     device: DeviceProfile,
     workload: Workload,
     memory: Estimate,
     interval: Interval,
     basis: Basis,
+    rests_on: str,
 ) -> tuple[str, ...]:
     found = [
         f"another source disagrees: {other.ms:.3g} ms ({other.low_ms:.3g} to {other.high_ms:.3g}) "
@@ -182,9 +201,7 @@ def _warnings(
         for other in basis.others
     ]
     if not basis.models:
-        found.append(
-            f"no model was timed on {device.name}: what is predicted rests on {basis.like}"
-        )
+        found.append(f"no model was timed on {device.name}: what is predicted rests on {rests_on}")
     elif basis.standing in ("guess", "simulated"):
         what = "guesses" if basis.standing == "guess" else "an emulator's times"
         found.append(f"the prediction rests on {what}")
@@ -217,10 +234,10 @@ def _device(device: DeviceProfile, model: LatencyModel) -> dict[str, object]:
 
 
 def _command(device: DeviceProfile, path: str, model: LatencyModel) -> str:
-    target = {"phone": "android", "computer": "local"}.get(device.kind, "ssh://USER@HOST")
     delegate = " --delegate none" if model.delegate == "none" else ""
     return (
-        f"edge-deploy profile {quoted(path)} --device {target} --threads {model.threads}{delegate}"
+        f"edge-deploy profile {quoted(path)} --device {target_of(device)} --threads {model.threads}"
+        f"{delegate}"
     )
 
 

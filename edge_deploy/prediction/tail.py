@@ -40,14 +40,15 @@ COMPUTER = Tail(
 )
 
 
-def tail_of(kind: str, measured: tuple[float, float] | None = None) -> Tail:
+def tail_of(kind: str, measured: tuple[float, ...] | None = None) -> Tail:
     """The tail of a kind of device, as `DeviceProfile.kind` has it.
 
-    `measured` is the least and the most that a calibration of the device saw, which come first.
+    `measured` is what a calibration of the device saw, which comes first: the least, the usual
+    and the most; without the usual, that is their geometric mean.
     """
     if measured is not None:
-        low, high = measured
-        factor = math.sqrt(low * high)
-        words = "as the calibration of this device measured it on one small model"
+        low, high = measured[0], measured[-1]
+        factor = measured[1] if len(measured) > 2 else math.sqrt(low * high)
+        words = "as the calibration of this device measured it on micro-models"
         return Tail(factor, low, high, f"{factor:.3g} ({low:.3g} to {high:.3g}) times p50, {words}")
     return {"phone": PHONE, "computer": COMPUTER}.get(kind, BOARD)

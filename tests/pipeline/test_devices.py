@@ -139,7 +139,7 @@ def test_the_list_fits(
     rows = [line.split()[0] for line in lines if line[:1].islower() or line[:1] == "i"]
     assert set(rows) >= {*all_profiles()} - {"my-board"}  # no id is cut in two
     text = "\n".join(lines)
-    for words in ("1-2 GB?", "off by 13%", "0.1-0.2", "2 A76 2"):
+    for words in ("1-2 GB?", "off by 13%", "0.1-0.2", "2 A76 2", "family)"):
         assert words in " ".join(text.split()), words
     assert ("My Board" in text) == (width == 200)
 

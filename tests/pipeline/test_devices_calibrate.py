@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def sibling(devices: Path) -> str:
 def test_this_machine_and_a_prediction_for_it(devices: Path, sibling: str, tmp_path: Path) -> None:
     done = edge_deploy(
         "devices", "calibrate", "--device", "local", "--id", "mine", "--quick", "--like", sibling,
-        "--threads", "1", "--rounds", "1", "--json",
+        "--threads", "1", "--rounds", "1", "--json", "--force",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -75,7 +76,7 @@ def test_this_machine_and_a_prediction_for_it(devices: Path, sibling: str, tmp_p
 def test_over_ssh_and_nothing_is_left_there(server: Sshd, devices: Path, sibling: str) -> None:
     done = edge_deploy(
         "devices", "calibrate", "--device", server.url, "--id", "there", "--quick", "--like",
-        sibling, "--threads", "1", "--rounds", "1", "--dtypes", "int8",
+        sibling, "--threads", "1", "--rounds", "1", "--dtypes", "int8", "--force",
         env={**server.client_environment(), "EDGE_DEPLOY_DEVICES": str(devices)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -140,12 +141,27 @@ def test_a_file_elsewhere_says_where_it_belongs(devices: Path, tmp_path: Path) -
         (("--device", "local", "--threads", "1,many"), 2, "--threads is '1,many'"),
         (("--device", "local", "--threads", "999"), 2, "threads that share one"),
         (("--device", "local", "--dtypes", "int4"), 2, "--dtypes has 'int4'"),
-        (("--device", "local", "--rounds", "0"), 2, "rounds is 0"),
+        (("--device", "local", "--rounds", "0"), 2, "--rounds is 0"),
         (("--device", "local", "--cpus", "big"), 2, "--cpus is for a phone"),
         (("--device", "local", "--wheels", "w"), 2, "--wheels is for a device"),
         (("--device", "local", "--id", "My Board"), 3, "cannot be a device's id"),
         (("--device", "local", "--like", "pixle-4"), 2, "did you mean pixel-4"),
         (("--device", "local", "--id", "new", "--quick"), 2, "--quick starts from a known device"),
+        (
+            (
+                "--device",
+                "local",
+                "--id",
+                "new",
+                "--quick",
+                "--like",
+                "pixel-3",
+                "--dtypes",
+                "int8,float32",
+            ),
+            2,
+            "for --quick to start from",
+        ),
         (("--device", "ssh://nobody@nowhere.invalid", "--id", "x"), 5, "nowhere.invalid"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
@@ -160,6 +176,28 @@ def test_a_device_with_a_file_is_not_overwritten(say: Say, devices: Path, siblin
     assert "has a file already" in said
     assert "--force" in said
     assert (devices / f"{sibling}.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--device", "local", "--rounds", "0"), "--rounds is 0"),
+        (("--device", "local", "--cpus", "big"), "--cpus is for a phone"),
+        (("--device", "raspberry-pi-4b"), "not one that can be reached"),
+    ],
+)
+def test_options_are_looked_at_before_files(
+    say: Say, sibling: str, arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in say(2, "devices", "calibrate", *arguments, "--id", sibling)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="it may be one")
+def test_a_computer_is_no_raspberry_pi(say: Say, devices: Path) -> None:
+    said = say(2, "devices", "calibrate", "--device", "local", "--id", "raspberry-pi-4b")
+    assert "a machine with x86_64 cores" in said
+    assert "--like raspberry-pi-4b" in said
+    assert not list(devices.glob("*"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -206,6 +206,32 @@ def test_coefficients_that_were_scaled_from_a_sibling(
         "Warning: no model was timed on Test Board: what is predicted rests on raspberry-pi-4b"
         in captured.err
     )
+    assert "nearest models" not in captured.out  # a Pi 4 has no times of that runtime
+
+
+def test_coefficients_that_were_scaled_over_another_device(
+    model: Path, devices: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "no point of its own: the coefficients of {} times 0.9, the ratio of their clocks"
+    for name, like in (("middle", "test-board"), ("last", "middle")):
+        scaled = latency(
+            points=(), standing="guess", like=like, scale_note=note.format(like), spread=0.3
+        )
+        write_device(devices, [scaled], name, name=name.title())
+    out = model.with_name("p.json")
+    assert run(["profile", str(model), "--device", "last", "-o", str(out)]) == 0
+    captured = capsys.readouterr()
+    assert f"prediction written to {out}" in captured.err
+    assert "rests on the Test Board, by way of middle" in captured.err
+    text = " ".join(captured.out.split())
+    assert (
+        "no model's time on this device: scaled by clock from the Test Board, by way of middle; "
+        "the coefficients of middle times 0.9" in text
+    )
+    assert "(on test-board)" in text
+    found = read_measurement(out).prediction
+    assert found is not None
+    assert [near.device for near in found.basis.nearest] == ["test-board"] * 3
 
 
 def test_coefficients_that_count_nothing_of_a_model(model: Path, devices: Path) -> None:
@@ -258,6 +284,7 @@ def test_the_table_says_what_it_rests_on(
         "no prediction knows them", "a guess", "To measure instead: edge-deploy profile",
     ):  # fmt: skip
         assert words in text
+    assert "(on " not in text
     assert "disagrees" in text
     assert "Warning: another source disagrees" in captured.err
 
@@ -328,6 +355,15 @@ def test_models_that_cannot_be_predicted(
     assert code == 3
     assert words in text
     assert "bad.tflite" in text
+
+
+def test_a_device_or_dtype_without_times_is_bad_input(
+    model: Path, devices: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for models in ([], [latency(dtype="int8")]):
+        write_device(devices, models)
+        code, text = refused(capsys, "profile", model, "--device", "test-board")
+        assert (code, "measure on the device itself" in text) == (3, True)
 
 
 def judged(model: Path, tmp_path: Path, budget: str, *options: str) -> tuple[int, dict[str, Any]]:

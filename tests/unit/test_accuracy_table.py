@@ -15,7 +15,7 @@ from conftest import ROOT
 from edge_deploy_runner.errors import BadInputError
 from rich.console import Console
 
-from edge_deploy.cli import devices_accuracy, rendering
+from edge_deploy.cli import devices_accuracy, run
 from edge_deploy.cli.devices_accuracy import command
 from edge_deploy.prediction import accuracy, accuracy_page, tables
 
@@ -105,9 +105,7 @@ def test_tables_with_the_base_features_alone_are_judged_too(tmp_path: Path) -> N
     assert 0.72 <= row["coverage80"] <= 0.9
 
 
-def test_eighty_columns_hold_every_figure(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_eighty_columns_hold_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
     rows = accuracy.packaged_rows()
     consoles = {
         width: lambda width=width: Console(file=sys.stdout, width=width, highlight=False)
@@ -115,8 +113,7 @@ def test_eighty_columns_hold_every_figure(
     }
     shown = {}
     for width, console in consoles.items():
-        monkeypatch.setattr(rendering, "table_console", console)
-        devices_accuracy._show(rows, accuracy.bounds(rows))
+        devices_accuracy._show(rows, accuracy.bounds(rows), console())
         shown[width] = capsys.readouterr().out
         assert max(map(len, shown[width].splitlines())) <= width
         assert "…" not in shown[width]
@@ -124,6 +121,20 @@ def test_eighty_columns_hold_every_figure(
     figure = re.compile(r"\d+\.\d%")
     table = {width: text.partition("of 519")[0] for width, text in shown.items()}
     assert figure.findall(table[80]) == figure.findall(table[110])
+
+
+@pytest.mark.parametrize(("columns", "width"), [("80", 80), ("", 110)])
+def test_a_file_gets_the_bar_first_in_so_many_columns(
+    columns: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert run(["devices", "accuracy"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "The bar"
+    assert any(line.startswith("Error on models left out") for line in lines)
+    assert max(map(len, lines)) <= width
+    assert (max(map(len, lines)) > 80) == (width > 80)
+    assert not any(line.endswith(" ") for line in lines)
 
 
 def test_the_tables_of_detectors_need_no_features_of_their_own() -> None:
@@ -166,10 +177,10 @@ def test_other_units_and_unsure_dtypes_are_left_out_and_said() -> None:
     )
     rows, notes = accuracy.table_rows(tables.parse_latencies(text, "it"), {})
     assert rows[0].n == 2
-    assert [next(w for w in ("GPU", "uint8?", "MyNet") if w in n) for n in notes] == [
-        "GPU", "uint8?", "MyNet",
+    assert [next(w for w in ("GPU", "uint8?", "MyNet", "Dense") if w in n) for n in notes] == [
+        "GPU", "uint8?", "MyNet", "Dense",
     ]  # fmt: skip
-    assert "DenseNet" in notes[2]
+    assert "1 row of DenseNet: which DenseNet it is was never published" in notes[3]
 
 
 HEAD = "model,dtype,device,threads,latency_ms,runtime\n"
@@ -290,7 +301,11 @@ def test_options_that_do_not_go_together_are_usage_errors() -> None:
 
     for arguments in (
         ["--features", "x.csv"], ["--markdown", "--json"], ["--table", "x", "--device", "pixel-3"],
-        ["--device", "pixel-6"],
     ):  # fmt: skip
         result = CliRunner().invoke(command, arguments)
         assert isinstance(result.exception, UsageError), arguments
+
+
+def test_a_device_without_times_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["devices", "accuracy", "--device", "pixel-6"]) == 3
+    assert "no model was timed on Google Pixel 6" in capsys.readouterr().err

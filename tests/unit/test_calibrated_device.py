@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_deploy_runner.errors import BadInputError, OutputError
+from edge_deploy_runner.errors import BadInputError, OutputError, UsageError
 from edge_deploy_runner.toml import tomllib
 from known_devices import latency, write_device
 
 from edge_deploy.catalogue import device_profile
 from edge_deploy.prediction.calibrated_device import (
+    check_is,
     check_place,
     cluster_of,
     device_text,
@@ -139,7 +140,7 @@ def test_a_damaged_file_is_told_before_it_is_replaced(folder: Path) -> None:
 def test_where_a_file_goes_and_what_stands_in_the_way(folder: Path, tmp_path: Path) -> None:
     path = folder / "mine.toml"
     assert check_place("mine", None, force=False) == path
-    path.write_text("x")
+    written(folder, "mine", machine=PHONE)
     with pytest.raises(OutputError, match=r"mine has a file already .* --force replaces"):
         check_place("mine", None, force=False)
     assert check_place("mine", None, force=True) == path
@@ -151,6 +152,52 @@ def test_where_a_file_goes_and_what_stands_in_the_way(folder: Path, tmp_path: Pa
     (tmp_path / "mine.toml").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
         check_place("mine", tmp_path / "mine.toml", force=True)
+    (folder / "mine.calibration.json").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        check_place("mine", None, force=True)
+    (folder / "damaged.toml").write_text("id = ")
+    with pytest.raises(BadInputError, match=r"damaged\.toml"):
+        check_place("damaged", tmp_path / "new" / "damaged.toml", force=False)
+
+
+def test_a_file_elsewhere_of_an_own_device_is_whole(folder: Path, tmp_path: Path) -> None:
+    own = write_device(folder, [latency(threads=1), latency(threads=4)])
+    elsewhere = tmp_path / "new" / own.name
+    new = latency(0.2, threads=4, source="measured anew")
+    assert check_place("test-board", elsewhere, force=False) == elsewhere
+    text = device_text("test-board", elsewhere, [new])
+    assert text.startswith(own.read_text().split("# Written by")[0])
+    assert [one["source"] for one in tomllib.loads(text)["latency"]] == [
+        "measured anew", latency().source,
+    ]  # fmt: skip
+    elsewhere.write_text(text)
+    own.write_text(text)
+    assert device_profile("test-board").latency[0].source == "measured anew"
+
+
+@pytest.mark.parametrize(
+    ("device_id", "machine", "what"),
+    [
+        ("raspberry-pi-4b", {"board": None, "machine": "x86_64"}, "x86_64 cores"),
+        ("raspberry-pi-4b", {"board": "Raspberry Pi 5 Model B", "machine": "aarch64"}, "a Raspb"),
+        ("raspberry-pi-4b", PHONE, "a phone"),
+        ("pixel-4", {"board": None, "machine": "aarch64"}, "no phone"),
+    ],
+)
+def test_a_known_device_is_not_another_machine(
+    device_id: str, machine: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(UsageError, match=f"{what}.* --id, and --like {device_id}"):
+        check_is(device_id, machine)
+
+
+def test_what_may_have_a_known_devices_id() -> None:
+    assert not check_is("raspberry-pi-4b", {**PI, "machine": "aarch64"})
+    assert not check_is("raspberry-pi-4b", {"board": None, "machine": "armv7l"})
+    assert not check_is("pixel-4", {**PHONE, "machine": "aarch64"})
+    assert not check_is("my-computer", {"machine": "x86_64"})
+    emulated = {"machine": "x86_64", "emulated": True}
+    assert "an emulator was measured" in check_is("raspberry-pi-4b", emulated)
 
 
 def test_a_table_has_no_record_beside_its_file(folder: Path) -> None:

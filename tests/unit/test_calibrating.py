@@ -52,10 +52,12 @@ def test_a_short_calibration_of_this_machine(calibration: Calibration) -> None:
     wholes = [one for one in calibration.times if not one.timed.kind]
     parts = [one for one in calibration.times if one.timed.kind]
     assert {one.timed.model for one in wholes} == {one.name for one in SMALL}
-    assert all(len(one.times_ms) == 2 * 3 for one in wholes)
-    assert all(len(one.times_ms) == 2 for one in parts)
+    assert all(len(one.times_ms) == (2 + one.retaken) * 3 for one in wholes)
+    assert all(one.rounds[:6] == (0, 0, 0, 1, 1, 1) for one in wholes)
+    assert all(len(one.times_ms) == (5 if one.retaken else 2) for one in parts)
     assert all(0 < min(one.times_ms) <= one.ms <= max(one.times_ms) for one in calibration.times)
-    assert all(tail >= 1 for tail in calibration.tails[1])
+    assert all(ratio >= 1 and p50 > 0 for p50, ratio in calibration.tails[1])
+    assert len(calibration.tails[1]) >= 2 + len(SMALL)
     # HARD_SWISH of integers runs on slow kernels: the features must not hide that.
     by_kind = {one.timed.kind: one for one in parts}
     slow, fast = by_kind["HARD_SWISH"], by_kind["ADD"]
@@ -162,6 +164,58 @@ def test_noise_is_what_whole_models_differ_by() -> None:
         (times(1.0, 1.0, 1.2), times(1.0, 9.0, kind="ADD")), {}, (), 1.0,
     )  # fmt: skip
     assert noisy.noise == pytest.approx(0.2)
+    assert noisy.widening("int8", 1) == 0
+    disturbed = replace(noisy, times=(*noisy.times, *(times(1.0, 1.43) for _ in range(9))))
+    assert disturbed.noise == disturbed.widening("int8", 1) == pytest.approx(0.43)
+    assert disturbed.widening("int8", 4) == 0
+
+
+def test_rounds_are_held_against_each_other_and_one_more_may_calm_them() -> None:
+    timed = TimedModel("a", "a", "int8", "", (), {}, b"")
+    shaky = ModelTimes(timed, 1, (1.0, 1.0, 5.0, 2.0, 2.0, 9.0), (0, 0, 0, 1, 1, 1))
+    assert shaky.spread == pytest.approx(1.0)
+    calmed = replace(
+        shaky, times_ms=(*shaky.times_ms, 1.1), rounds=(*shaky.rounds, 2), retaken=True
+    )
+    assert calmed.spread == pytest.approx(0.1)
+    still = replace(calmed, times_ms=(*shaky.times_ms, 1.9))
+    assert still.spread == pytest.approx(0.9)
+    part = replace(shaky, timed=replace(timed, kind="ADD"))
+    steady = ModelTimes(timed, 1, (1.0, 1.1))
+    assert calibrating._disturbed({3: shaky, 5: part, 6: steady}) == (3, 5)
+    assert calibrating._disturbed({5: part, 6: steady}) == ()
+
+
+def test_a_disturbed_round_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = iter([1.0, 3.0, 1.1])
+    asked: list[int] = []
+
+    def slowed(request: Request, operators: Any = (), report: Any = None) -> Measured:
+        found = measure(request)
+        if operators:
+            asked.append(len(operators))
+            ms = next(rounds)
+            timings = tuple(OperatorTiming(one.name, one.kind, ms) for one in operators)
+            found = replace(found, measurement=replace(found.measurement, operators=timings))
+        return found
+
+    monkeypatch.setattr(calibrating, "measure", slowed)
+    taken = quick(rounds=2, operators=False)
+    assert asked == [3, 3, 3]
+    assert taken.times[0].retaken
+    assert taken.noise == pytest.approx(0.1)
+
+
+def test_a_tail_is_that_of_long_models_and_never_of_one() -> None:
+    def tail(*values: tuple[float, float]) -> tuple[float, float, float] | None:
+        return Calibration(
+            {}, "x 1", "xnnpack", "measured", None, (), {1: values}, (), 1.0
+        ).tail(1)  # fmt: skip
+
+    assert tail((0.2, 4.67), (2.0, 1.1), (3.0, 1.2)) is None
+    assert tail((0.2, 4.67), (2.0, 1.1), (3.0, 1.2), (9.0, 1.0)) == (1.0, 1.1, 1.1)
+    assert tail((5.0, 1.05), (5.0, 1.1), (5.0, 1.2), (5.0, 4.67)) == pytest.approx((1, 1.15, 1.2))
+    assert tail() is None
 
 
 def test_large_models_are_sent_once_over_a_wire() -> None:

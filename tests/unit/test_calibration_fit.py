@@ -77,6 +77,16 @@ def test_coverage_is_that_of_intervals_made_by_the_others() -> None:
     assert all(value >= 0 for value in result.coefficients.values())
 
 
+def test_a_twin_that_errs_alike_does_not_make_coverage() -> None:
+    slow = [replace(p, measured_ms=1.5 * p.measured_ms) if p.model == "few" else p
+            for p in points()]  # fmt: skip
+    twin = next(replace(point, model="few twin") for point in slow if point.model == "few")
+    result = fit_calibration([*slow, twin], operators())
+    judged = [point for point in result.points if point.held_out_ms is not None]
+    # Neither of the two is inside what the points teach; stretched to its twin's time both were.
+    assert result.coverage80 == pytest.approx(1 - 2 / len(judged))
+
+
 def test_families_are_left_out_whole() -> None:
     by_name = {
         point.model: point for point in fit_calibration(points(error=0.05), operators()).points

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from edge_deploy_runner.errors import BadInputError, UsageError
 from known_devices import latency, write_device
 
-from edge_deploy.catalogue import DeviceProfile, parse_profile
-from edge_deploy.prediction.choosing import choose, runtime_age, same_runs
+from edge_deploy.catalogue import DeviceProfile, device_profile, parse_profile
+from edge_deploy.prediction.choosing import choose, runtime_age, same_runs, scaled_from
 from edge_deploy.prediction.latency_model import LatencyModel
 
 
@@ -82,8 +83,44 @@ def test_a_delegate_is_never_traded_for_another(tmp_path: Path) -> None:
 
 
 def test_a_device_without_times_says_how_to_get_some(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="devices calibrate --device TARGET --id test-board"):
-        choose(device(tmp_path), "float32")
+    for kind, target in (("board", "ssh://USER@HOST"), ("computer", "local"), ("phone", "android")):
+        words = f"with --device {target}, or .*calibrate --device {target} --id test-board`$"
+        with pytest.raises(BadInputError, match=words):
+            choose(device(tmp_path, kind=kind), "float32")
+
+
+def test_a_dtype_that_the_users_own_calibration_lacks_can_be_added(tmp_path: Path) -> None:
+    own = device(tmp_path, latency(standing="measured"), kind="computer")
+    with pytest.raises(BadInputError, match=r"--device local --id test-board --dtypes uint8`$"):
+        choose(own, "uint8")
+    with pytest.raises(BadInputError, match=r"with --device local$"):
+        choose(own, "int16x8")  # which no calibration has networks of
+    with pytest.raises(BadInputError, match=r"with --device ssh://USER@HOST$"):
+        choose(device(tmp_path, latency()), "uint8")
+
+
+def test_what_was_scaled_over_others_leads_back_to_the_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_DEPLOY_DEVICES", str(tmp_path))
+    timed = latency()
+    write_device(tmp_path, [latency(threads=2), timed], "first")
+    write_device(tmp_path, [replace(timed, points=(), like="first", cluster="all")], "second")
+    third = replace(timed, points=(), like="second")
+    found, way = scaled_from(third)
+    assert (len(found.points), found.threads, way) == (8, 4, ("second", "first"))
+    assert scaled_from(timed) == (timed, ())
+    stranger = replace(third, like="nobody")
+    assert scaled_from(stranger) == (stranger, ())
+    other = replace(third, runtime="TFLite 2.5")
+    assert scaled_from(other) == (other, ())
+
+
+def test_a_phone_of_today_leads_back_to_the_pixel_4() -> None:
+    for model in device_profile("pixel-8").latency:
+        found, way = scaled_from(model)
+        assert way == ("pixel-7", "pixel-6", "pixel-4")
+        assert found in device_profile("pixel-4").latency
 
 
 def test_a_sweep_takes_the_same_runs(tmp_path: Path) -> None:

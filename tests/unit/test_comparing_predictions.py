@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from edge_deploy_runner.bench.records import Measurement, ModelIdentity
 from edge_deploy_runner.errors import BadInputError
+from known_devices import latency, write_device
 from measurements import basis, made_up, predicted
 
 from edge_deploy.changes import Change, Comparison
@@ -16,6 +18,11 @@ from edge_deploy.cli import run
 from edge_deploy.comparing import compare_measurements
 
 OTHER = ModelIdentity("other.tflite", "cd" * 32, 2_000_000)
+
+
+def measured_on(machine: str, **changes: Any) -> Measurement:
+    found = made_up(device="local")
+    return replace(found, device={**found.device, "machine": machine, **changes})
 
 
 def on_the_phone(ms: float, **changes: Any) -> Measurement:
@@ -61,6 +68,32 @@ def test_runtimes_and_devices_are_not_mixed() -> None:
     assert any("whether they are one device is yours" in text for text in unnamed.warnings)
     with pytest.raises(BadInputError, match="in an emulator"):
         compare_measurements(predicted(), on_the_phone(10.0, evidence="simulated"))
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "AMD64", "i686"])
+def test_a_machine_with_other_instructions_is_another_device(machine: str) -> None:
+    with pytest.raises(BadInputError, match=rf"new was .* {machine} instructions, .*pixel-4 is no"):
+        compare_measurements(predicted(), measured_on(machine))
+    with pytest.raises(BadInputError, match=r"old was .*compare figures of one device"):
+        compare_measurements(measured_on(machine), predicted())
+    assert compare_measurements(predicted(), measured_on("aarch64")).warnings
+
+
+def test_a_calibrated_computer_is_known_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_DEPLOY_DEVICES", str(tmp_path))
+    cpu = "Intel Celeron J4125"
+    path = write_device(tmp_path, [latency()], "my-box", "computer")
+    path.write_text(path.read_text().replace("Cortex-A76", cpu))
+    device = {"id": "my-box", "name": "my-box", "soc": cpu, "cores": 4}
+    found = predicted(rests_on=basis(device="my-box"), device=device)
+    same = compare_measurements(found, measured_on("x86_64", cpu_model=cpu, cores=4))
+    other = compare_measurements(found, measured_on("x86_64", cpu_model="another", cores=4))
+    doubt = "whether they are one device"
+    assert [any(doubt in text for text in one.warnings) for one in (same, other)] == [False, True]
+    with pytest.raises(BadInputError, match="aarch64 instructions, which my-box is not"):
+        compare_measurements(found, measured_on("aarch64"))
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def test_another_mix_of_work_widens_and_says_so() -> None:
 
 def test_a_size_far_beyond_the_points_widens_and_says_so() -> None:
     huge = model().estimate({"dense_mmac": 50000.0, "weight_melems": 1000.0})
-    assert "its time is 62.5 times the longest measured" in huge.reasons
+    assert "its time is 62 times the longest measured" in huge.reasons
     tiny = model().estimate({"dense_mmac": 10.0, "weight_melems": 0.2})
-    assert "the shortest measured time is 10.0 times its own" in tiny.reasons
+    assert "the shortest measured time is 10 times its own" in tiny.reasons
     assert huge.high / huge.value > math.exp(0.08)
 
 
@@ -95,6 +95,18 @@ def test_the_time_of_the_same_network_lies_in_the_interval() -> None:
     other = odd.estimate({"dense_mmac": 300.0, "weight_melems": 8.3})
     assert other.high < 45
     assert other.reasons == ()
+
+
+def test_a_disturbed_calibration_widens_both_ends_and_says_so() -> None:
+    wanted = point(3, 0).features
+    usual, disturbed = model().estimate(wanted), model(noise=0.43).estimate(wanted)
+    assert disturbed.value == usual.value
+    assert disturbed.low == pytest.approx(usual.low / 1.43)
+    assert disturbed.high == pytest.approx(usual.high * 1.43)
+    assert disturbed.reasons == (
+        *usual.reasons,
+        "the calibration was disturbed: times of the same model differed by 43%",
+    )
 
 
 def test_few_points_lean_on_the_sibling_and_say_so() -> None:
@@ -144,6 +156,8 @@ def test_an_entry_reads_back_as_it_was() -> None:
     before = model(
         like="pixel-3", like_runtime="TFLite 2.5", scale_note="times 2", residuals=(0.1, -0.2),
         spread=0.2,
+        noise=0.43,
+        p90_over_p50=(1.0, 1.1, 1.2),
     )  # fmt: skip
     text = tomli_w.dumps({"latency": [before.to_toml_dict()]})
     after = LatencyModel.from_toml_dict(tomllib.loads(text)["latency"][0], "here")
@@ -175,6 +189,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("key", {"colour": "red"}, "unknown key 'colour'"),
     ("empty", {"runtime": " "}, "runtime is ' '; it needs text"),
     ("spread", {"spread": -0.1}, "spread is negative"),
+    ("noise", {"noise": -0.1}, "noise is negative"),
 ]
 
 

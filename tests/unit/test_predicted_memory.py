@@ -161,3 +161,5 @@ def test_a_calibrations_own_tail_comes_first() -> None:
     assert (found.low, found.high) == (1.05, 1.2)
     assert found.low < found.factor < found.high
     assert "measured" in found.source
+    found = tail_of("phone", (1.0, 1.05, 1.2))
+    assert (found.low, found.factor, found.high) == (1.0, 1.05, 1.2)

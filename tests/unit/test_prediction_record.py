@@ -63,7 +63,9 @@ def test_what_a_prediction_says_and_what_it_does_not_know() -> None:
         "ci95": {"p50": None, "p90": None, "p99": None},
         "interval80": {"p50": [8.0, 12.0], "p90": [8.0, 18.0], "p99": None},
     }  # fmt: skip
-    assert document["prediction"]["basis"]["nearest"][0] == {"model": "net-1", "measured_ms": 9.0}
+    assert document["prediction"]["basis"]["nearest"][0] == {
+        "model": "net-1", "measured_ms": 9.0, "device": "",
+    }  # fmt: skip
     assert full().latency()["p99"] is None
 
 

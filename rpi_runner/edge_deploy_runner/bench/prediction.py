@@ -23,10 +23,15 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class NearModel:
-    """A model whose time is known on the device: what the coefficients were fitted to."""
+    """A model whose time is known, on `device`: what the coefficients were fitted to.
+
+    `device` is the catalogue's id: another than the prediction's own where coefficients were scaled
+    from that one's; "" in records that do not say.
+    """
 
     model: str
     measured_ms: float
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,9 @@ class Basis:
             models=reader.integer("models"),
             error={key: error.optional_number(key) for key in error.values},
             nearest=tuple(
-                NearModel(entry.text("model"), entry.number("measured_ms"))
+                NearModel(
+                    entry.text("model"), entry.number("measured_ms"), entry.text("device", ""),
+                )
                 for entry in reader.objects("nearest")
             ),
             widened=tuple(reader.texts("widened")),
