@@ -14,7 +14,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 
-# Under nohup it is ignored, and children inherit that: they would not be stopped as tests expect.
+# Under nohup, or started with `&`, they are ignored, and children inherit that: they would not be
+# stopped as tests expect.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # A developer's own device files stay out.
