@@ -20,6 +20,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# pytest-xdist gives its workers 80 columns; without a terminal there are as many as ever.
+os.environ.pop("COLUMNS", None)
 # A developer's own device files stay out.
 os.environ["EDGE_DEPLOY_DEVICES"] = str(ROOT / "no devices of one's own")
 
