@@ -175,7 +175,7 @@ def _or_calibrate(device: DeviceProfile, dtype: str) -> str:
         return ""
     return (
         f", or give its profile such times: `edge-deploy devices calibrate --device "
-        f"{target_of(device)} --id {device.id} --dtypes {dtype}`"
+        f"{target_of(device)} --id {device.id} --dtypes {dtype} --force`"
     )
 
 

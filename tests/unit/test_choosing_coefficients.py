@@ -91,7 +91,7 @@ def test_a_device_without_times_says_how_to_get_some(tmp_path: Path) -> None:
 
 def test_a_dtype_that_the_users_own_calibration_lacks_can_be_added(tmp_path: Path) -> None:
     own = device(tmp_path, latency(standing="measured"), kind="computer")
-    with pytest.raises(BadInputError, match=r"--device local --id test-board --dtypes uint8`$"):
+    with pytest.raises(BadInputError, match=r"local --id test-board --dtypes uint8 --force`$"):
         choose(own, "uint8")
     with pytest.raises(BadInputError, match=r"with --device local$"):
         choose(own, "int16x8")  # which no calibration has networks of
