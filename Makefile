@@ -40,7 +40,7 @@ lint: $(VENV)/.dev  ## Style, types, and which room may import which
 	$(BIN)/lint-imports
 
 golden: $(VENV)/.dev  ## Write the golden files again; look at the difference before you commit it
-	EDGE_DEPLOY_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/pipeline/test_json_keys.py tests/pipeline/test_profile.py \
+	EDGE_DEPLOY_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/pipeline/test_json_keys.py tests/pipeline/test_profile*.py \
 		tests/pipeline/test_doctor.py tests/unit/test_bundling.py tests/pipeline/test_bundle.py \
 		tests/pipeline/test_android_bundle.py tests/unit/test_archives*.py tests/android/test_harness_json.py
 

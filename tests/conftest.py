@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
+SHARED_MODELS = ROOT.parent / "shared" / "models"
 
 # Under nohup, or started with `&`, they are ignored, and children inherit that: they would not be
 # stopped as tests expect.
@@ -36,6 +38,34 @@ def skip_or_fail(suite: str, reason: str) -> None:
     if required(suite):
         pytest.fail(f"{reason} (EDGE_DEPLOY_REQUIRE names {suite!r})")
     pytest.skip(reason)
+
+
+# Folders of suites; whatever else there is belongs to the pipeline.
+_SUITES = ("android", "emulated", "hardware")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Whatever skips a test, it fails where EDGE_DEPLOY_REQUIRE names its suite."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        suite = folder if folder in _SUITES else "pipeline"
+        if item.get_closest_marker("needs_shared"):
+            suite = "shared"
+        if required(suite):
+            reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+            report.outcome = "failed"
+            report.longrepr = f"{reason} (EDGE_DEPLOY_REQUIRE names {suite!r})"
+    return report
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The project's neighbour, which a clone need not have, is a suite of its own: "shared"."""
+    if item.get_closest_marker("needs_shared") and not SHARED_MODELS.is_dir():
+        skip_or_fail("shared", "the shared models are not beside the project")
 
 
 def edge_deploy(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:

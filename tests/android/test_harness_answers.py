@@ -117,7 +117,7 @@ def _photos() -> list[Path]:
     return found
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not beside the project")
+@pytest.mark.needs_shared
 def test_mobilenet_v2_on_every_photo(jvm: HarnessJvm, tmp_path: Path) -> None:
     model = SHARED / "mobilenet_v2_1.0_224_quant.tflite"
     runs = _photo_runs(model, "mobilenet", _photos())
@@ -138,7 +138,7 @@ def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not beside the project")
+@pytest.mark.needs_shared
 def test_efficientnet_on_every_photo(jvm: HarnessJvm, tmp_path: Path, efficientnet: Path) -> None:
     for recipe in ("float32", "int8"):
         model = efficientnet / f"efficientnet_lite0_{recipe}.tflite"

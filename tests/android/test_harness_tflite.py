@@ -86,7 +86,7 @@ def test_a_library_of_another_version_is_a_sentence(
     assert "does not fit the TFLite classes" in sentence
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not beside the project")
+@pytest.mark.needs_shared
 def test_quantized_answers_of_mobilenet_v2(jvm: HarnessJvm, old: OldTflite, tmp_path: Path) -> None:
     """8-bit inputs and outputs, one scale a tensor: within one code of Python's."""
     model = SHARED / "mobilenet_v2_1.0_224_quant.tflite"

@@ -130,7 +130,7 @@ def test_digits_models_on_sample_photos(
         _assert_same(said, _run_command(model, photos), 1e-5)
 
 
-@pytest.mark.skipif(not MOBILENET.is_file(), reason="the shared models are not here")
+@pytest.mark.needs_shared
 def test_mobilenet_on_sample_photos(driver: Driver, tmp_path: Path) -> None:
     labels = SHARED / "imagenet_labels.txt"
     names = tuple(line.strip() for line in labels.read_text("utf-8").rstrip().splitlines())
@@ -161,7 +161,7 @@ def test_mobilenet_on_sample_photos(driver: Driver, tmp_path: Path) -> None:
     _assert_same(by_file, list(compress(wanted_by_command, is_png)), 1e-6)
 
 
-@pytest.mark.skipif(not EFFICIENTNET.is_file(), reason="the shared models are not here")
+@pytest.mark.needs_shared
 def test_efficientnet_on_sample_photos(driver: Driver, tmp_path: Path) -> None:
     labels = tmp_path / "labels.txt"
     names = (SHARED / "imagenet_labels.txt").read_text("utf-8").splitlines()[1:]

@@ -214,7 +214,7 @@ def test_the_sample_photos_are_read(tmp_path: Path, capfd: Capture) -> None:
     assert len(lines(capfd)) >= 4
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not here")
+@pytest.mark.needs_shared
 def test_the_parrot_is_a_parrot_not_the_class_beside_it(capfd: Capture) -> None:
     model = SHARED / "mobilenet_v2_1.0_224_quant.tflite"
     assert run(["run", str(model), str(SHARED / "parrot.jpg"), "--json"]) == 0

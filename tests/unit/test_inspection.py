@@ -229,7 +229,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         inspect(tmp_path / "none.tflite")
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not here")
+@pytest.mark.needs_shared
 def test_mobilenet_v2() -> None:
     found = inspect(SHARED / "mobilenet_v2_1.0_224_quant.tflite")
     assert found.macs == pytest.approx(300.8e6, rel=1e-3)
