@@ -197,7 +197,10 @@ class RemoteRunner:
             'cd "$1" && touch -- "$2" && ls -t | grep -vxF -- "$2" | '
             f"tail -n +{_MODELS_KEPT} | xargs rm -f --"
         )
-        self.device.run(["sh", "-c", script, "sh", models, f"{sha256}.tflite"], timeout_s=60)
+        self.device.run(
+            ["sh", "-c", script, "sh", models, f"{sha256}.tflite"],
+            timeout_s=60, what="removing models long unused",
+        )  # fmt: skip
         return found
 
     def bench(
@@ -297,13 +300,15 @@ class RemoteRunner:
         done = self.device.run(
             ["sh", "-c", 'cd / && PYTHONPATH="$1" exec python3 -c "$2"', "sh", self._site or "",
              f"import {', '.join(modules)}"],
-            timeout_s=_PROBE_LIMIT_S,
+            timeout_s=_PROBE_LIMIT_S, what="looking at the runtime",
         )  # fmt: skip
         return done.returncode == 0
 
     def _python(self, script: str, arguments: Sequence[str], stdin: bytes, what: str) -> None:
         login = self.device.target.login
-        done = self.device.run(["python3", "-c", script, *arguments], stdin=stdin, timeout_s=900)
+        done = self.device.run(
+            ["python3", "-c", script, *arguments], stdin=stdin, timeout_s=900, what=what
+        )
         if done.returncode == 0:
             return
         if is_full_disk(done.stderr):

@@ -117,16 +117,17 @@ class SshDevice:
         timeout_s: float | None = None,
         hold_stdin: bool = False,
         on_stderr: Callable[[str], None] | None = None,
+        what: str = "",
     ) -> Completed:
         """Run a program on the device with exactly these arguments.
 
         `stdin` may come in pieces. `hold_stdin` keeps it open until the program ends, so that one
         that watches it notices when we are gone; `on_stderr` gets each line of its errors as it
-        comes. An exit code other than 0 is a result, not an error.
+        comes. An exit code other than 0 is a result, not an error. `what` is for error sentences.
         """
         return self.shell(
             shlex.join(argv), stdin=stdin, timeout_s=timeout_s, hold_stdin=hold_stdin,
-            on_stderr=on_stderr, what=f"running {Path(argv[0]).name}",
+            on_stderr=on_stderr, what=what or f"running {Path(argv[0]).name}",
         )  # fmt: skip
 
     def shell(
@@ -190,7 +191,10 @@ class SshDevice:
 
     def _look(self, arguments: list[str], name: str) -> tuple[str, int | None]:
         """The absolute path, and where to go on; None where the file is there."""
-        found = self.run(["sh", "-c", LOOK_FOR_FILE, "look", *arguments], timeout_s=300)
+        found = self.run(
+            ["sh", "-c", LOOK_FOR_FILE, "look", *arguments],
+            timeout_s=300, what=f"looking for {name}",
+        )  # fmt: skip
         words = found.stdout.decode("utf-8", "surrogateescape").rstrip("\n").splitlines()
         answer = words[-1] if words else ""
         if found.returncode == 0 and answer.startswith("have "):
