@@ -49,8 +49,8 @@ docs: $(VENV)/.dev  ## Write docs/cli.md again
 
 predictions: $(VENV)/.dev  ## Fit the published tables again: devices/*.toml, docs/prediction.md
 	$(BIN)/python -m edge_deploy.prediction.networks.table edge_deploy/reference/model_features.csv
-	$(BIN)/python -m edge_deploy.prediction.published
-	$(BIN)/python -m edge_deploy.prediction.accuracy_page docs/prediction.md
+	$(BIN)/python -m edge_deploy.prediction.tables.published
+	$(BIN)/python -m edge_deploy.prediction.tables.accuracy_page docs/prediction.md
 
 bench: $(VENV)/.dev  ## A table of ratios; nothing is asserted
 	$(BIN)/python -m tests.bench

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .evaluation import evaluate
     from .inspection import inspect
     from .judging import Verdict, judge
-    from .prediction.own_device import OwnDevice, calibrate_device
+    from .prediction.calibration.own_device import OwnDevice, calibrate_device
     from .profiling import profile
 
 __all__ = [
@@ -61,13 +61,13 @@ _HOMES = {
     "Bundle": "edge_deploy.bundles.bundling",
     "Classifier": "edge_deploy_runner.classifier",
     "Measurement": "edge_deploy_runner.bench.records",
-    "OwnDevice": "edge_deploy.prediction.own_device",
+    "OwnDevice": "edge_deploy.prediction.calibration.own_device",
     "Preprocessing": "edge_deploy_runner.contract",
     "Recipe": "edge_deploy_converters.recipes",
     "RunSpec": "edge_deploy_runner.bench.run_spec",
     "Verdict": "edge_deploy.judging",
     "bundle": "edge_deploy.bundles.bundling",
-    "calibrate_device": "edge_deploy.prediction.own_device",
+    "calibrate_device": "edge_deploy.prediction.calibration.own_device",
     "convert": "edge_deploy_converters.conversion",
     "diagnose": "edge_deploy.diagnosis",
     "diff": "edge_deploy.comparing",

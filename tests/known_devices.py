@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_deploy.catalogue import with_latency
-from edge_deploy.prediction.latency_model import LatencyModel, Point
+from edge_deploy.prediction.latency.model import LatencyModel, Point
 
 KINDS = (
     "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "AVERAGE_POOL_2D",

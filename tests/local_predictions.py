@@ -10,9 +10,9 @@ import numpy as np
 from edge_deploy_runner.bench.run_spec import RunSpec
 
 from edge_deploy import profile
-from edge_deploy.prediction.calibrated_device import device_text
-from edge_deploy.prediction.calibrated_models import calibrated_models
-from edge_deploy.prediction.calibrating import calibrate
+from edge_deploy.prediction.calibration.device_file import device_text
+from edge_deploy.prediction.calibration.latency_models import calibrated_models
+from edge_deploy.prediction.calibration.measuring import calibrate
 
 SPEC = RunSpec(warm_up_seconds=0.1, min_runs=10, min_seconds=0.4)
 ROUNDS = 4

@@ -10,7 +10,7 @@ from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.toml import tomllib
 
 if TYPE_CHECKING:
-    from edge_deploy.prediction.latency_model import LatencyModel
+    from edge_deploy.prediction.latency.model import LatencyModel
 
 CLUSTER_NAMES = ("all", "big", "mid", "little")
 
@@ -44,7 +44,7 @@ def parse_entries(above: object, below: str, cores: int, origin: str) -> tuple[L
 
     `cores` is how many the device has.
     """
-    from edge_deploy.prediction.latency_model import LatencyModel
+    from edge_deploy.prediction.latency.model import LatencyModel
 
     try:
         document = tomllib.loads(below)

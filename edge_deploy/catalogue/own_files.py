@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edge_deploy_runner.errors import BadInputError
 
 if TYPE_CHECKING:
-    from edge_deploy.prediction.latency_model import LatencyModel
+    from edge_deploy.prediction.latency.model import LatencyModel
 
 FOLDER_VARIABLE = "EDGE_DEPLOY_DEVICES"
 MARKER = "# Written by a command from here on; see docs/prediction.md."

@@ -15,7 +15,7 @@ from .own_files import check_id, split_at_marker
 from .profile import KINDS, Cluster, DeviceProfile, Fact
 
 if TYPE_CHECKING:
-    from edge_deploy.prediction.latency_model import LatencyModel
+    from edge_deploy.prediction.latency.model import LatencyModel
 
 _KEYS = (
     "id", "name", "kind", "soc", "like", "device_tree", "clusters", "clusters_source",

@@ -11,7 +11,7 @@ from edge_deploy.energy.power_models import profile_power
 from edge_deploy.units import parse_size
 
 if TYPE_CHECKING:
-    from edge_deploy.prediction.latency_model import LatencyModel
+    from edge_deploy.prediction.latency.model import LatencyModel
 
 STANDINGS = ("read", "guess")
 KINDS = ("raspberry-pi", "phone", "board", "computer")

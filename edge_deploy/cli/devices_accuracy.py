@@ -13,7 +13,7 @@ from .options import PATH, json_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edge_deploy.prediction.accuracy import Bound, Row
+    from edge_deploy.prediction.tables.accuracy import Bound, Row
 
 
 # From this width on every word of a fit has a column.
@@ -49,7 +49,8 @@ def command(
     from edge_deploy_runner.errors import BadInputError, UsageError
 
     from edge_deploy.catalogue import device_profile
-    from edge_deploy.prediction import accuracy, accuracy_page, tables
+    from edge_deploy.prediction.tables import accuracy, accuracy_page
+    from edge_deploy.prediction.tables import reading as tables
 
     from .rendering import emit_json, note, table_console
 
@@ -106,7 +107,7 @@ def command(
 def _show(rows: tuple[Row, ...], bounds: tuple[Bound, ...], console: Console) -> None:
     from rich.markup import escape
 
-    from edge_deploy.prediction.accuracy import coverage
+    from edge_deploy.prediction.tables.accuracy import coverage
 
     from .rendering import plain_table
 

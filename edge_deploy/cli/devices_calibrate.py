@@ -14,8 +14,8 @@ from .options import PATH, json_option
 if TYPE_CHECKING:
     from edge_deploy_runner.progress import Progress
 
-    from edge_deploy.prediction.latency_model import LatencyModel
-    from edge_deploy.prediction.own_device import OwnDevice
+    from edge_deploy.prediction.calibration.own_device import OwnDevice
+    from edge_deploy.prediction.latency.model import LatencyModel
 
 
 @click.command("calibrate")
@@ -69,8 +69,8 @@ def command(
 
     from edge_deploy_runner.errors import UsageError
 
-    from edge_deploy.prediction.calibrating import ROUNDS
-    from edge_deploy.prediction.own_device import calibrate_device, device_from_table
+    from edge_deploy.prediction.calibration.measuring import ROUNDS
+    from edge_deploy.prediction.calibration.own_device import calibrate_device, device_from_table
 
     place = Path(output) if output else None
     if table is not None and device is None:

@@ -9,7 +9,7 @@ from edge_deploy_runner.errors import BadInputError
 
 if TYPE_CHECKING:
     from edge_deploy.catalogue import DeviceProfile
-    from edge_deploy.prediction.latency_model import LatencyModel
+    from edge_deploy.prediction.latency.model import LatencyModel
 
 
 def readable_entries(profile: DeviceProfile) -> tuple[list[LatencyModel], BadInputError | None]:

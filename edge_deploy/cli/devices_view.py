@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge_deploy.catalogue import Cluster, DeviceProfile, Fact
-    from edge_deploy.prediction.latency_model import LatencyModel
+    from edge_deploy.prediction.latency.model import LatencyModel
 
 # From this width on a list has room for names and processors.
 _WIDE = 150

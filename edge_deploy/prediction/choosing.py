@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from edge_deploy_runner.errors import BadInputError, UsageError
 
 from edge_deploy.catalogue import DeviceProfile, all_profiles
-
-from .latency_model import LatencyModel
+from edge_deploy.prediction.latency.model import LatencyModel
 
 DEFAULT_THREADS = 4
 # The best first: the user's own times beat published ones.
@@ -168,7 +167,7 @@ def _way(device: DeviceProfile) -> str:
 
 def _or_calibrate(device: DeviceProfile, dtype: str) -> str:
     """The command that adds a dtype to a device that the user calibrated; "" for any other."""
-    from .graph_assembly import DTYPES
+    from edge_deploy.prediction.generated.graph_assembly import DTYPES
 
     own = any(model.standing == "measured" for model in device.latency)
     if not own or dtype not in DTYPES:

@@ -28,10 +28,10 @@ from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.tflite.model_file import ModelFile
 
 from edge_deploy.catalogue import DeviceProfile, all_profiles
+from edge_deploy.prediction.latency.model import Interval, LatencyModel
 
 from .choosing import choose, same_runs, scaled_from, target_of
 from .features import features
-from .latency_model import Interval, LatencyModel
 from .memory import predicted_memory
 from .tail import tail_of
 from .unseen import widened

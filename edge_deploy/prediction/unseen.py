@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from edge_deploy_runner.errors import BadInputError
 
+from edge_deploy.prediction.latency.model import Interval, LatencyModel
+
 from .features import unknown_share, work
-from .latency_model import Interval, LatencyModel
 from .workload import Workload
 
 # Above this share of the work in operators whose times nobody has, an interval would be a guess.

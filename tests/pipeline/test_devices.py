@@ -16,7 +16,7 @@ from rich.console import Console
 
 from edge_deploy.catalogue import all_profiles, device_profile, with_latency
 from edge_deploy.cli import devices_view, run
-from edge_deploy.prediction.latency_model import LatencyModel, Point
+from edge_deploy.prediction.latency.model import LatencyModel, Point
 
 BOARD = """\
 id = "my-board"

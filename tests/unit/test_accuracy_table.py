@@ -17,7 +17,8 @@ from rich.console import Console
 
 from edge_deploy.cli import devices_accuracy, run
 from edge_deploy.cli.devices_accuracy import command
-from edge_deploy.prediction import accuracy, accuracy_page, tables
+from edge_deploy.prediction.tables import accuracy, accuracy_page
+from edge_deploy.prediction.tables import reading as tables
 
 PAGE = ROOT / "docs" / "prediction.md"
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -43,7 +44,7 @@ def test_the_page_is_up_to_date() -> None:
     page = PAGE.read_text("utf-8")
     plot = PAGE.with_name(accuracy_page.PLOT).read_text("utf-8")
     again = accuracy_page.with_tables(page, accuracy_page.markdown())
-    command = "run python -m edge_deploy.prediction.accuracy_page docs/prediction.md"
+    command = "run python -m edge_deploy.prediction.tables.accuracy_page docs/prediction.md"
     # Another machine's arithmetic may round the last digit the other way.
     for old, new in ((page, again), (plot, accuracy_page.plot_svg())):
         assert NUMBER.sub("#", old) == NUMBER.sub("#", new), command

@@ -11,7 +11,7 @@ from edge_deploy_runner.toml import tomllib
 from known_devices import latency, write_device
 
 from edge_deploy.catalogue import device_profile
-from edge_deploy.prediction.calibrated_device import (
+from edge_deploy.prediction.calibration.device_file import (
     check_is,
     check_place,
     cluster_of,

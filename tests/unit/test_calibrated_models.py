@@ -13,17 +13,17 @@ from known_devices import latency
 from small_models import float_model
 
 from edge_deploy.catalogue import DeviceProfile, device_profile
-from edge_deploy.prediction.calibrated_models import (
+from edge_deploy.prediction.calibration.latency_models import (
     calibrated_models,
     merged,
     models_of_tables,
     read_features,
 )
-from edge_deploy.prediction.calibration_models import TimedModel
-from edge_deploy.prediction.calibration_times import Calibration, ModelTimes
-from edge_deploy.prediction.latency_model import LatencyModel
-from edge_deploy.prediction.published import published_fits
-from edge_deploy.prediction.tables import parse_latencies
+from edge_deploy.prediction.calibration.models import TimedModel
+from edge_deploy.prediction.calibration.times import Calibration, ModelTimes
+from edge_deploy.prediction.latency.model import LatencyModel
+from edge_deploy.prediction.tables.published import published_fits
+from edge_deploy.prediction.tables.reading import parse_latencies
 
 # ms for each unit of work, of a device that was made up.
 TRUE = {"DENSE.mmac": 0.02, "DEPTHWISE.mmac": 0.05, "ALL.n": 0.002}

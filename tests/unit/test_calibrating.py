@@ -13,11 +13,11 @@ from edge_deploy_runner.bench.measuring import Measured, Request, measure
 from edge_deploy_runner.bench.records import OperatorTiming
 from edge_deploy_runner.errors import DeviceError, UsageError
 
-from edge_deploy.prediction import calibrating
-from edge_deploy.prediction.calibrating import calibrate
-from edge_deploy.prediction.calibration_models import TimedModel, prepare_models
-from edge_deploy.prediction.calibration_times import Calibration, ModelTimes
-from edge_deploy.prediction.micro_models import MICRO_MODELS, MicroModel
+from edge_deploy.prediction.calibration import measuring as calibrating
+from edge_deploy.prediction.calibration.measuring import calibrate
+from edge_deploy.prediction.calibration.micro_models import MICRO_MODELS, MicroModel
+from edge_deploy.prediction.calibration.models import TimedModel, prepare_models
+from edge_deploy.prediction.calibration.times import Calibration, ModelTimes
 
 # The two that are made and run fastest.
 SMALL = tuple(one for one in MICRO_MODELS if one.name in ("separable_net", "elementwise"))

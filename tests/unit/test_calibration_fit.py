@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from edge_deploy_runner.errors import BadInputError
 
-from edge_deploy.prediction.calibration_fit import OperatorPoint, fit_calibration
-from edge_deploy.prediction.latency_model import Point
+from edge_deploy.prediction.calibration.fit import OperatorPoint, fit_calibration
+from edge_deploy.prediction.latency.model import Point
 
 TRUE = {"DENSE.mmac": 0.008, "DEPTHWISE.mmac": 0.03, "ALL.n": 0.001, "WEIGHTS.cold_mb": 0.05}
 # More than the parts add up to: weights are cold in whole models alone.

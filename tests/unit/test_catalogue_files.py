@@ -20,7 +20,7 @@ from edge_deploy.catalogue import (
     with_latency,
 )
 from edge_deploy.catalogue.own_files import MARKER
-from edge_deploy.prediction.latency_model import LatencyModel, Point
+from edge_deploy.prediction.latency.model import LatencyModel, Point
 
 GOOD = """\
 id = "board"

@@ -11,7 +11,7 @@ from known_devices import latency, write_device
 
 from edge_deploy.catalogue import DeviceProfile, device_profile, parse_profile
 from edge_deploy.prediction.choosing import choose, runtime_age, same_runs, scaled_from
-from edge_deploy.prediction.latency_model import LatencyModel
+from edge_deploy.prediction.latency.model import LatencyModel
 
 
 def device(tmp_path: Path, *models: LatencyModel, kind: str = "board") -> DeviceProfile:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from edge_deploy.prediction.conformal import (
+from edge_deploy.prediction.latency.conformal import (
     cost_shares,
     half_width,
     half_width_of_families,

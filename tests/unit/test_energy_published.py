@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_deploy.catalogue import device_profile
-from edge_deploy.prediction.published_energy import (
+from edge_deploy.prediction.tables.published_energy import (
     DEVICE,
     MJ_PER_MWH,
     PUBLISHED_MWH,

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from edge_deploy_runner.errors import BadInputError
 
-from edge_deploy.prediction.fitting import (
+from edge_deploy.prediction.latency.fitting import (
     DEFAULT_TERMS,
     FEW_POINTS_HALF_WIDTHS,
     fit,
     intervals_without,
     predicted_without,
 )
-from edge_deploy.prediction.latency_model import LatencyModel, Point
-from edge_deploy.prediction.least_squares import non_negative_least_squares
+from edge_deploy.prediction.latency.least_squares import non_negative_least_squares
+from edge_deploy.prediction.latency.model import LatencyModel, Point
 
 TRUE = {"dense_mmac": 0.03, "depthwise_mmac": 0.2, "activation_melems": 0.5, "weight_melems": 0.4}
 TERMS = tuple(TRUE)

@@ -12,7 +12,7 @@ import tomli_w
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.toml import tomllib
 
-from edge_deploy.prediction.latency_model import LatencyModel, Point
+from edge_deploy.prediction.latency.model import LatencyModel, Point
 
 COSTS = {"dense_mmac": 0.1, "weight_melems": 1.0}
 

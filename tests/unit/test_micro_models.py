@@ -13,8 +13,8 @@ from edge_deploy_runner.tflite.model_file import ModelFile
 from operator_rows import operator_rows
 from sample_networks import SAMPLE_NETWORKS, build_network
 
+from edge_deploy.prediction.calibration.micro_models import MICRO_MODELS, MicroModel
 from edge_deploy.prediction.features import features
-from edge_deploy.prediction.micro_models import MICRO_MODELS, MicroModel
 from edge_deploy.prediction.workload import read_workload
 
 BOTH = ("float32", "int8")

@@ -11,10 +11,10 @@ import pytest
 from conftest import ROOT
 
 from edge_deploy.catalogue import all_profiles
-from edge_deploy.prediction import few_points, published
-from edge_deploy.prediction.fitting import FEW_POINTS_HALF_WIDTHS
-from edge_deploy.prediction.novelty import SIBLING_FAMILY_HALF_WIDTH
-from edge_deploy.prediction.tables import packaged_latencies, packaged_networks
+from edge_deploy.prediction.latency.fitting import FEW_POINTS_HALF_WIDTHS
+from edge_deploy.prediction.latency.novelty import SIBLING_FAMILY_HALF_WIDTH
+from edge_deploy.prediction.tables import few_points, published
+from edge_deploy.prediction.tables.reading import packaged_latencies, packaged_networks
 
 DEVICES = ROOT / "edge_deploy" / "devices"
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -26,7 +26,9 @@ def test_the_device_files_are_what_the_command_writes(tmp_path: Path) -> None:
     assert len(written) >= 12
     for path in written:
         new, old = path.read_text("utf-8"), (DEVICES / path.name).read_text("utf-8")
-        words = f"{path.name} is not up to date; run python -m edge_deploy.prediction.published"
+        words = (
+            f"{path.name} is not up to date; run python -m edge_deploy.prediction.tables.published"
+        )
         # Another machine's arithmetic may round the last digit the other way.
         assert NUMBER.sub("#", old) == NUMBER.sub("#", new), words
         figures = [float(figure) for figure in NUMBER.findall(new)]

@@ -9,12 +9,14 @@ from known_devices import latency
 from shape_coefficients import SHAPE_COEFFICIENTS
 
 from edge_deploy.catalogue import DeviceProfile, device_profile
-from edge_deploy.prediction import accuracy, choosing, table_fits
-from edge_deploy.prediction.calibrated_models import models_of_tables
-from edge_deploy.prediction.fitting import fit
-from edge_deploy.prediction.latency_model import LatencyModel, Point
-from edge_deploy.prediction.published import published_fits
-from edge_deploy.prediction.tables import (
+from edge_deploy.prediction import choosing
+from edge_deploy.prediction.calibration.latency_models import models_of_tables
+from edge_deploy.prediction.latency.fitting import fit
+from edge_deploy.prediction.latency.model import LatencyModel, Point
+from edge_deploy.prediction.tables import accuracy
+from edge_deploy.prediction.tables import fits as table_fits
+from edge_deploy.prediction.tables.published import published_fits
+from edge_deploy.prediction.tables.reading import (
     Group,
     Network,
     packaged_networks,

@@ -9,7 +9,7 @@ from known_devices import KINDS, latency
 from small_models import float_model
 
 from edge_deploy.prediction.features import unknown_share
-from edge_deploy.prediction.latency_model import Interval
+from edge_deploy.prediction.latency.model import Interval
 from edge_deploy.prediction.unseen import widened
 from edge_deploy.prediction.workload import Workload, read_workload
 

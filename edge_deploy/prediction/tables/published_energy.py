@@ -1,6 +1,6 @@
 """A published energy of an inference beside what is predicted for it, power and latency apart.
 
-`python -m edge_deploy.prediction.published_energy` prints the table in Markdown.
+`python -m edge_deploy.prediction.tables.published_energy` prints the table in Markdown.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from edge_deploy_runner.bench.records import Energy
 
 from edge_deploy.catalogue import DeviceProfile, device_profile
 from edge_deploy.energy import PowerDraw, predicted_energy
-
-from .choosing import choose, same_runs
-from .features import features
-from .latency_model import LatencyModel
-from .networks.detectors import ssd_mobilenet_v1
+from edge_deploy.prediction.choosing import choose, same_runs
+from edge_deploy.prediction.features import features
+from edge_deploy.prediction.latency.model import LatencyModel
+from edge_deploy.prediction.networks.detectors import ssd_mobilenet_v1
 
 DEVICE = "raspberry-pi-3b-plus"
 THREADS = 4

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from edge_deploy_runner.errors import BadInputError
 
-from .fitting import DEFAULT_TERMS
-from .latency_model import Point
+from edge_deploy.prediction.latency.fitting import DEFAULT_TERMS
+from edge_deploy.prediction.latency.model import Point
 
 _NEEDED = ("model", "dtype", "device", "threads", "latency_ms", "runtime")
 _BASE_FEATURES = DEFAULT_TERMS[:5]

@@ -14,10 +14,13 @@ from edge_deploy_runner.errors import DeviceError, UsageError
 from edge_deploy_runner.progress import Progress, silent
 
 from edge_deploy.catalogue import DeviceProfile, all_profiles, device_profile
+from edge_deploy.prediction.generated.layers import DTYPES
+from edge_deploy.prediction.latency.model import LatencyModel
+from edge_deploy.prediction.tables.reading import read_latencies
 from edge_deploy.profiling import check_device
 from edge_deploy.remote.target import SshTarget
 
-from .calibrated_device import (
+from .device_file import (
     check_is,
     check_place,
     cluster_of,
@@ -25,13 +28,10 @@ from .calibrated_device import (
     id_of,
     write_calibration,
 )
-from .calibrated_models import calibrated_models, models_of_tables, read_features
-from .calibrating import QUICK_MODELS, ROUNDS, Target, calibrate
-from .calibration_times import REFUSED_NOISE, Calibration
-from .latency_model import LatencyModel
-from .layers import DTYPES
+from .latency_models import calibrated_models, models_of_tables, read_features
+from .measuring import QUICK_MODELS, ROUNDS, Target, calibrate
 from .micro_models import MICRO_MODELS
-from .tables import read_latencies
+from .times import REFUSED_NOISE, Calibration
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import Any
 from edge_deploy_runner.errors import BadInputError
 
 from edge_deploy.catalogue import DeviceProfile
+from edge_deploy.prediction.latency.fitting import intervals_without
+from edge_deploy.prediction.latency.model import Interval, LatencyModel, Point
 
-from .fitting import intervals_without
-from .latency_model import Interval, LatencyModel, Point
+from .fits import fit_group, joined
 from .published import published_fits
-from .table_fits import fit_group, joined
-from .tables import Group, Latency, Network
+from .reading import Group, Latency, Network
 
 COVERAGE_BOUNDS = (0.75, 0.88)
 _LEAST_POINTS = 2

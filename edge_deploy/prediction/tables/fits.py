@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edge_deploy.catalogue import DeviceProfile
+from edge_deploy.prediction.choosing import scaled_from
+from edge_deploy.prediction.latency.fitting import MIN_POINTS_WITH_PRIOR, FitResult, fit
+from edge_deploy.prediction.latency.model import LatencyModel, Point
+from edge_deploy.prediction.operator_features import OPERATOR_TERMS
 
-from .choosing import scaled_from
-from .fitting import MIN_POINTS_WITH_PRIOR, FitResult, fit
-from .latency_model import LatencyModel, Point
-from .operator_features import OPERATOR_TERMS
 from .published import LEFT_OUT, prior_for
-from .tables import (
+from .reading import (
     Group,
     Latency,
     Network,

@@ -10,8 +10,9 @@ from typing import Any
 
 from edge_deploy_runner.errors import BadInputError
 
-from .features import FEATURE_VERSION, TOTALS
-from .latency_model import STANDINGS, LatencyModel, Point
+from edge_deploy.prediction.features import FEATURE_VERSION, TOTALS
+
+from .model import STANDINGS, LatencyModel, Point
 
 _TEXTS = ("cluster", "dtype", "runtime", "delegate", "made", "source", "standing")
 _OPTIONAL = (

@@ -1,7 +1,7 @@
 """The tables of docs/prediction.md, made from the packaged data.
 
-`python -m edge_deploy.prediction.accuracy_page docs/prediction.md` writes them again, between the
-marks in the page and with the plot beside it.
+`python -m edge_deploy.prediction.tables.accuracy_page docs/prediction.md` writes them again,
+between the marks in the page and with the plot beside it.
 """
 
 from __future__ import annotations

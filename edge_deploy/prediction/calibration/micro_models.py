@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .blocks import activated_conv, bottleneck, fire, inverted_residual, separable
-from .layers import Network, Value
+from edge_deploy.prediction.generated.blocks import (
+    activated_conv,
+    bottleneck,
+    fire,
+    inverted_residual,
+    separable,
+)
+from edge_deploy.prediction.generated.layers import Network, Value
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 from edge_deploy_runner.errors import BadInputError
 from numpy.typing import NDArray
 
-from .latency_model import Interval, LatencyModel, Point
 from .least_squares import Array, robust_coefficients
+from .model import Interval, LatencyModel, Point
 
 DEFAULT_TERMS = (
     "dense_mmac", "depthwise_mmac", "fc_mmac", "activation_melems", "weight_melems",

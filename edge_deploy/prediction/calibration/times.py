@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .calibration_models import TimedModel
+from .models import TimedModel
 
 # Of several times of the same the lower quartile: what else runs there only ever adds.
 _QUANTILE = 0.25

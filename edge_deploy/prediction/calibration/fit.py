@@ -15,11 +15,11 @@ import numpy as np
 from edge_deploy_runner.errors import BadInputError
 from numpy.typing import NDArray
 
-from .conformal import cost_shares
-from .fitting import FitResult, check_points
-from .latency_model import LatencyModel, Point
-from .least_squares import non_negative_least_squares
-from .operator_features import OPERATOR_TERMS
+from edge_deploy.prediction.latency.conformal import cost_shares
+from edge_deploy.prediction.latency.fitting import FitResult, check_points
+from edge_deploy.prediction.latency.least_squares import non_negative_least_squares
+from edge_deploy.prediction.latency.model import LatencyModel, Point
+from edge_deploy.prediction.operator_features import OPERATOR_TERMS
 
 _WHOLE_WEIGHT = 4.0
 # Operators shorter than this share of a middling model say more of the call than of themselves.

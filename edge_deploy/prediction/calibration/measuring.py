@@ -30,9 +30,9 @@ from edge_deploy_runner.tflite.model_file import ModelFile
 
 from edge_deploy.remote.target import SshTarget
 
-from .calibration_models import TimedModel, prepare_models
-from .calibration_times import DISTURBED, Calibration, ModelTimes
 from .micro_models import MICRO_MODELS, MicroModel
+from .models import TimedModel, prepare_models
+from .times import DISTURBED, Calibration, ModelTimes
 
 ROUNDS = 3
 QUICK_MODELS = ("inverted_residual_net", "gated_residual_net", "residual_net")

@@ -189,7 +189,7 @@ class LatencyModel:
 
     def to_toml_dict(self) -> dict[str, Any]:
         """Plain values of one `[[latency]]` entry, figures to six digits."""
-        from .latency_entry import to_entry
+        from .entry import to_entry
 
         return to_entry(self)
 
@@ -199,7 +199,7 @@ class LatencyModel:
 
         `origin` is what messages call the entry.
         """
-        from .latency_entry import from_entry
+        from .entry import from_entry
 
         return from_entry(entry, origin)
 

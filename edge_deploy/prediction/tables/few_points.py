@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .conformal import log_residual
-from .fitting import predicted_without
+from edge_deploy.prediction.latency.conformal import log_residual
+from edge_deploy.prediction.latency.fitting import predicted_without
+
 from .published import published_fits
 
 _LEAST_POINTS = 8

@@ -1,6 +1,6 @@
 """Fits of the catalogue's devices from the published tables that the package carries.
 
-`python -m edge_deploy.prediction.published` writes the `[[latency]]` entries of
+`python -m edge_deploy.prediction.tables.published` writes the `[[latency]]` entries of
 `edge_deploy/devices/*.toml` again; the same tables give the same bytes.
 """
 
@@ -13,13 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from edge_deploy.catalogue import DeviceProfile, all_profiles, with_latency
+from edge_deploy.prediction.latency.conformal import log_residual
+from edge_deploy.prediction.latency.fitting import FitResult, fit
+from edge_deploy.prediction.latency.model import Interval, LatencyModel, Point
+from edge_deploy.prediction.latency.novelty import FEW_FAMILIES, SIBLING_FAMILY_HALF_WIDTH
+from edge_deploy.prediction.networks.published import published_networks
 
-from .conformal import log_residual
-from .fitting import FitResult, fit
-from .latency_model import Interval, LatencyModel, Point
-from .networks.published import published_networks
-from .novelty import FEW_FAMILIES, SIBLING_FAMILY_HALF_WIDTH
-from .tables import Group, Latency, groups, packaged_latencies, packaged_networks
+from .reading import Group, Latency, groups, packaged_latencies, packaged_networks
 
 MADE = "2026-11-23"
 """The date of the packaged tables, not of the day on which a command ran."""

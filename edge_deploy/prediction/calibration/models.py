@@ -12,10 +12,10 @@ from edge_deploy_runner.progress import Progress, silent
 from edge_deploy_runner.tflite.model_file import ModelFile
 
 from edge_deploy.operator_cutting import cut_operators
+from edge_deploy.prediction.features import features
+from edge_deploy.prediction.workload import OperatorWork, Workload, read_workload
 
-from .features import features
 from .micro_models import MicroModel
-from .workload import OperatorWork, Workload, read_workload
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,17 @@ from edge_deploy_runner.errors import BadInputError, UsageError
 from edge_deploy_runner.tflite.model_file import ModelFile
 
 from edge_deploy.catalogue import DeviceProfile
+from edge_deploy.prediction.features import FEATURE_VERSION, features
+from edge_deploy.prediction.latency.conformal import log_residual
+from edge_deploy.prediction.latency.fitting import MIN_POINTS, FitResult, fit
+from edge_deploy.prediction.latency.model import LatencyModel, Point
+from edge_deploy.prediction.operator_features import OPERATOR_TERMS
+from edge_deploy.prediction.tables.fits import TableFit, fit_group, joined
+from edge_deploy.prediction.tables.reading import Group, Latency, Network, family_of, read_networks
+from edge_deploy.prediction.workload import read_workload
 
-from .calibration_fit import OperatorPoint, fit_calibration
-from .calibration_times import Calibration, ModelTimes
-from .conformal import log_residual
-from .features import FEATURE_VERSION, features
-from .fitting import MIN_POINTS, FitResult, fit
-from .latency_model import LatencyModel, Point
-from .operator_features import OPERATOR_TERMS
-from .table_fits import TableFit, fit_group, joined
-from .tables import Group, Latency, Network, family_of, read_networks
-from .workload import read_workload
+from .fit import OperatorPoint, fit_calibration
+from .times import Calibration, ModelTimes
 
 # How far, as a log, kernels of another runtime may have moved shapes against each other: three ARM
 # siblings were 12 to 40% off on an x86 computer. No table has one device with two runtimes.

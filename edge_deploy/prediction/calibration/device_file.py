@@ -24,10 +24,10 @@ from edge_deploy.catalogue import (
     with_latency,
 )
 from edge_deploy.catalogue.own_files import check_id, read_text, split_at_marker
+from edge_deploy.prediction.latency.model import LatencyModel
 
-from .calibrated_models import merged
-from .calibration_times import Calibration
-from .latency_model import LatencyModel
+from .latency_models import merged
+from .times import Calibration
 
 # Where neither the device nor a sibling says what clock it has; a profile needs one.
 _UNKNOWN_CLOCK_MHZ = 1000

@@ -1,0 +1,1 @@
+"""Calibrating a device at hand: micro-models, their times, coefficients, the device file."""

@@ -1,0 +1,1 @@
+"""`.tflite` files written from nothing but numpy: FlatBuffers, layers, blocks, random weights."""
