@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge_deploy.prediction.generated.blocks import (
+from edge_deploy.prediction.synthetic.blocks import (
     activated_conv,
     bottleneck,
     fire,
     inverted_residual,
     separable,
 )
-from edge_deploy.prediction.generated.layers import Network, Value
+from edge_deploy.prediction.synthetic.layers import Network, Value
 
 
 def _mobilenet_v1(net: Network) -> Value:

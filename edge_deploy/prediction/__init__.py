@@ -4,5 +4,5 @@
 nothing else of the model is seen by what predicts. `choosing.py` finds the coefficients of a device
 that answer for a run, `predicting.py` makes the figures. The rooms: `latency` fits coefficients and
 their intervals, `tables` fits those of the catalogue to published times, `calibration` those of a
-device at hand, with models out of `generated`; `networks` rebuilds what was published.
+device at hand, with models out of `synthetic`; `networks` rebuilds what was published.
 """

@@ -167,7 +167,7 @@ def _way(device: DeviceProfile) -> str:
 
 def _or_calibrate(device: DeviceProfile, dtype: str) -> str:
     """The command that adds a dtype to a device that the user calibrated; "" for any other."""
-    from edge_deploy.prediction.generated.graph_assembly import DTYPES
+    from edge_deploy.prediction.synthetic.graph_assembly import DTYPES
 
     own = any(model.standing == "measured" for model in device.latency)
     if not own or dtype not in DTYPES:

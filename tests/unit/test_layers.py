@@ -14,7 +14,7 @@ from edge_deploy_runner.errors import UsageError
 from edge_deploy_runner.interpreter import LoadedModel
 from edge_deploy_runner.tflite.model_file import ModelFile
 
-from edge_deploy.prediction.generated.layers import DTYPES, Network
+from edge_deploy.prediction.synthetic.layers import DTYPES, Network
 from edge_deploy.prediction.workload import read_workload
 
 # Every operator of the language, by the kinds that they are written as.

@@ -14,8 +14,8 @@ from edge_deploy_runner.errors import DeviceError, UsageError
 from edge_deploy_runner.progress import Progress, silent
 
 from edge_deploy.catalogue import DeviceProfile, all_profiles, device_profile
-from edge_deploy.prediction.generated.layers import DTYPES
 from edge_deploy.prediction.latency.model import LatencyModel
+from edge_deploy.prediction.synthetic.layers import DTYPES
 from edge_deploy.prediction.tables.reading import read_latencies
 from edge_deploy.profiling import check_device
 from edge_deploy.remote.target import SshTarget

@@ -1,1 +1,0 @@
-"""`.tflite` files written from nothing but numpy: FlatBuffers, layers, blocks, random weights."""

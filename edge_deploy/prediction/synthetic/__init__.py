@@ -1,0 +1,1 @@
+"""Networks with random weights, written as `.tflite` files with nothing but numpy."""
