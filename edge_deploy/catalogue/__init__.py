@@ -8,7 +8,9 @@ wherever it appears.
 from .known_devices import all_profiles, damaged_files, device_profile, near_ids, recognise
 from .own_files import device_file, user_folder, with_latency
 from .parsing import parse_profile
+from .power_models import profile_power
 from .profile import Cluster, DeviceProfile, Fact
+from .recognition import is_machine, recognised
 
 __all__ = [
     "Cluster",
@@ -18,9 +20,12 @@ __all__ = [
     "damaged_files",
     "device_file",
     "device_profile",
+    "is_machine",
     "near_ids",
     "parse_profile",
+    "profile_power",
     "recognise",
+    "recognised",
     "user_folder",
     "with_latency",
 ]

@@ -7,16 +7,21 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_deploy_runner.errors import BadInputError, UsageError
 
+from .latency_entries import LatencyEntries
 from .own_files import FOLDER_VARIABLE, read_text, user_folder
 from .parsing import parse_profile
 from .profile import DeviceProfile
+
+if TYPE_CHECKING:
+    from edge_deploy.prediction.latency.model import LatencyModel
 
 
 @dataclass(frozen=True)
@@ -42,26 +47,35 @@ def damaged_files() -> dict[str, BadInputError]:
 
 
 def device_profile(device_id: str) -> DeviceProfile:
-    """The profile `device_id`.
+    """The profile `device_id`, which may be in capitals, with spaces or underscores for hyphens.
 
-    Raises `UsageError` with near names and all known ids for an unknown one, and `BadInputError`
-    where the user's file of that id is damaged.
+    Raises `UsageError` with near names for an unknown one, and `BadInputError` where the user's
+    file of that id is damaged.
     """
     found = _all()
-    if device_id in found.damaged:
-        raise found.damaged[device_id]
-    if device_id in found.profiles:
-        return found.profiles[device_id]
+    name = device_id if device_id in found.damaged else folded_id(device_id)
+    if name in found.damaged:
+        raise found.damaged[name]
+    if name in found.profiles:
+        return found.profiles[name]
     near = near_ids(device_id, found.profiles)
     hint = f"did you mean {' or '.join(near)}? " if near else _stand_in(found.profiles)
-    raise UsageError(
-        f"unknown device {device_id!r}; {hint}Known devices: {', '.join(found.profiles)}"
-    )
+    raise UsageError(f"unknown device {device_id!r}; {hint}`edge-deploy devices list` has all")
+
+
+def folded_id(spoken: str) -> str:
+    """An id as it may be typed: `Raspberry_Pi_5` and "pixel 4" for raspberry-pi-5 and pixel-4."""
+    return re.sub(r"[\s_]+", "-", spoken.strip().lower())
 
 
 def _stand_in(profiles: Mapping[str, DeviceProfile]) -> str:
     phones = [name for name in profiles if name.startswith("android-")]
-    return f"for a phone that is not known take {' or '.join(phones)}. " if phones else ""
+    return f"for a phone that is not known take {' or '.join(phones)}; " if phones else ""
+
+
+def is_packaged(device_id: str) -> bool:
+    """Whether this package has a device of that id, whatever the user's own file says of it."""
+    return device_id in _packaged_texts()
 
 
 def recognise(board: str | None) -> DeviceProfile | None:
@@ -167,7 +181,25 @@ def _read(own: tuple[tuple[Path, int, int], ...]) -> _Found:
             del profiles[device_id]
             if device_id in texts:
                 profiles[device_id] = _packaged()[device_id]
-    return _Found(dict(sorted(profiles.items())), damaged)
+    found = dict(sorted(profiles.items()))
+    for device_id, profile in list(found.items()):
+        if profile.origin != "package" and profile.like:
+            entries = LatencyEntries(partial(_own_or_lent, profile, found))
+            found[device_id] = replace(profile, latency=entries)
+    return _Found(found, damaged)
+
+
+def _own_or_lent(
+    profile: DeviceProfile, profiles: Mapping[str, DeviceProfile]
+) -> tuple[LatencyModel, ...]:
+    """A device's latency entries, or where it has none those of its sibling, scaled by clock."""
+    own = tuple(profile.latency)
+    if own:
+        return own
+    from edge_deploy.prediction.latency.scaling import scaled_models
+
+    sibling = profiles[profile.like]
+    return scaled_models(sibling.latency, sibling, profile)
 
 
 def _fault_of_like(profile: DeviceProfile, profiles: Mapping[str, DeviceProfile]) -> str:
@@ -181,7 +213,9 @@ def _fault_of_like(profile: DeviceProfile, profiles: Mapping[str, DeviceProfile]
         if like not in profiles:
             near = near_ids(like, profiles)
             hint = f"did you mean {near[0]}? " if near else ""
-            return f"like names the unknown device {like!r}; {hint}Known: {', '.join(profiles)}"
+            return (
+                f"like names the unknown device {like!r}; {hint}`edge-deploy devices list` has all"
+            )
         seen.append(like)
         like = profiles[like].like
     return ""

@@ -12,7 +12,7 @@ from edge_deploy_runner.toml import tomllib
 if TYPE_CHECKING:
     from edge_deploy.prediction.latency.model import LatencyModel
 
-CLUSTER_NAMES = ("all", "big", "mid", "little")
+from .profile import CLUSTER_NAMES
 
 
 class LatencyEntries(Sequence["LatencyModel"]):
@@ -44,7 +44,7 @@ def parse_entries(above: object, below: str, cores: int, origin: str) -> tuple[L
 
     `cores` is how many the device has.
     """
-    from edge_deploy.prediction.latency.model import LatencyModel
+    from edge_deploy.prediction.latency.entry import from_entry
 
     try:
         document = tomllib.loads(below)
@@ -61,7 +61,7 @@ def parse_entries(above: object, below: str, cores: int, origin: str) -> tuple[L
     models = []
     for number, entry in enumerate(entries, 1):
         where = f"{origin}: latency entry {number}"
-        model = LatencyModel.from_toml_dict(entry, where)
+        model = from_entry(entry, where)
         if model.cluster not in CLUSTER_NAMES:
             raise BadInputError(
                 f"{where}: cluster is {model.cluster!r}; valid: {', '.join(CLUSTER_NAMES)}"

@@ -67,7 +67,10 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise BadInputError(f"the device file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise BadInputError(f"the device file {path} is not UTF-8 text: {error}") from error
+        raise BadInputError(
+            f"the device file {path} is not UTF-8 text (byte {error.start + 1} is "
+            f"0x{error.object[error.start]:02x}); save it as UTF-8"
+        ) from error
 
 
 def split_at_marker(text: str) -> tuple[str, str]:
@@ -83,8 +86,10 @@ def with_latency(text: str, models: Sequence[LatencyModel]) -> str:
     """
     import tomli_w
 
+    from edge_deploy.prediction.latency.entry import to_entry
+
     above, _ = split_at_marker(text)
     if above and not above.endswith("\n"):
         above += "\n"
-    entries = [tomli_w.dumps({"latency": [model.to_toml_dict()]}) for model in models]
+    entries = [tomli_w.dumps({"latency": [to_entry(model)]}) for model in models]
     return "\n".join([above + MARKER + "\n", *entries])

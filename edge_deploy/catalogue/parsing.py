@@ -10,9 +10,9 @@ from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.toml import tomllib
 
 from . import values
-from .latency_entries import CLUSTER_NAMES, LatencyEntries, parse_entries
+from .latency_entries import LatencyEntries, parse_entries
 from .own_files import check_id, split_at_marker
-from .profile import KINDS, Cluster, DeviceProfile, Fact
+from .profile import CLUSTER_NAMES, KINDS, Cluster, DeviceProfile, Fact
 
 if TYPE_CHECKING:
     from edge_deploy.prediction.latency.model import LatencyModel
@@ -108,10 +108,15 @@ def _clusters(
         values.table(entry, f"{where}: clusters[{number}]") for number, entry in enumerate(listed)
     ]
     clusters = [_cluster(entry, f"{where}: clusters[{n}]") for n, entry in enumerate(entries)]
-    clocks = sorted({cluster[1] for cluster in clusters}, reverse=True)
+    clocks = [cluster[1] for cluster in clusters]
     found: list[Cluster] = []
     for number, (cores, max_mhz, core, current, others) in enumerate(clusters):
         name = entries[number].get("name", _cluster_name(clocks, max_mhz))
+        if name == "" and "name" not in entries[number]:
+            raise BadInputError(
+                f"{where}: clusters[{number}] needs a name, as not every cluster has max_mhz; "
+                f'write name = "big" or another (valid: {", ".join(CLUSTER_NAMES)})'
+            )
         if name not in CLUSTER_NAMES:
             raise BadInputError(
                 f"{where}: clusters[{number}].name is {name!r}; valid: {', '.join(CLUSTER_NAMES)}"
@@ -125,17 +130,23 @@ def _clusters(
     return tuple(found)
 
 
-def _cluster_name(clocks: Sequence[float], max_mhz: float) -> str:
+def _cluster_name(clocks: Sequence[float | None], max_mhz: float | None) -> str:
+    """By its clock among those of all clusters; "" where not every clock is known."""
     if len(clocks) == 1:
         return "all"
-    return {clocks[0]: "big", clocks[-1]: "little"}.get(max_mhz, "mid")
+    known = [clock for clock in clocks if clock is not None]
+    if len(known) < len(clocks):
+        return ""
+    if len(set(known)) == 1:
+        return "all"
+    return {max(known): "big", min(known): "little"}.get(max_mhz or 0, "mid")
 
 
 def _cluster(
     entry: dict[str, Any], where: str
-) -> tuple[int, float, str, tuple[float, float] | None, tuple[Fact, ...]]:
+) -> tuple[int, float | None, str, tuple[float, float] | None, tuple[Fact, ...]]:
     values.check_keys(entry, _CLUSTER_KEYS, where)
-    for key in ("cores", "core", "max_mhz"):
+    for key in ("cores", "core"):
         if key not in entry:
             raise BadInputError(f"{where} lacks {key}")
     current = entry.get("active_ma_per_core")
@@ -144,7 +155,7 @@ def _cluster(
         raise BadInputError(f"{where} has alternatives to active_ma_per_core, but not that itself")
     return (
         values.core_count(entry["cores"], f"{where}.cores"),
-        values.clock_mhz(entry["max_mhz"], f"{where}.max_mhz"),
+        values.clock_mhz(entry["max_mhz"], f"{where}.max_mhz") if "max_mhz" in entry else None,
         values.text(entry["core"], f"{where}.core"),
         None if current is None else values.current_pair(current, f"{where}.active_ma_per_core"),
         others,

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge_deploy.energy import Battery, PowerDraw
-from edge_deploy.energy.power_models import profile_power
+from edge_deploy.energy import Battery
 from edge_deploy.units import parse_size
 
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
 STANDINGS = ("read", "guess")
 KINDS = ("raspberry-pi", "phone", "board", "computer")
+CLUSTER_NAMES = ("all", "big", "mid", "little")
+"""The fastest first."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ def _without_alternatives(fact: Fact) -> dict[str, Any]:
 class Cluster:
     """Cores of one kind: "all" where a device has one kind, else "big", "mid" and "little".
 
+    `max_mhz` is None where nobody could read it; nothing is then scaled by it.
     `active_ma_per_core` is the current of one busy core at half and at full clock, if known;
     `alternatives` are such pairs of other sources.
     """
 
     cores: int
     core: str
-    max_mhz: float
+    max_mhz: float | None
     active_ma_per_core: tuple[float, float] | None = None
     name: str = "all"
     alternatives: tuple[Fact, ...] = ()
@@ -99,6 +101,12 @@ class DeviceProfile:
         """Cores of all clusters."""
         return sum(cluster.cores for cluster in self.clusters)
 
+    def fastest_first(self) -> tuple[Cluster, ...]:
+        """The clusters by their clocks, or by their names where a clock is not known."""
+        if all(cluster.max_mhz for cluster in self.clusters):
+            return tuple(sorted(self.clusters, key=lambda cluster: -(cluster.max_mhz or 0)))
+        return tuple(sorted(self.clusters, key=lambda one: CLUSTER_NAMES.index(one.name)))
+
     def ram_bytes(self) -> tuple[float, float] | None:
         """Memory of the smallest and of the largest board or phone of this name, if known."""
         fact = self.facts.get("ram")
@@ -124,13 +132,6 @@ class DeviceProfile:
             return None
         # Power profiles of phones state currents at the battery: no converter lies between.
         return Battery(float(capacity.value), float(voltage.value), efficiency=1.0)
-
-    def power(self, threads: int, cluster: str = "") -> PowerDraw | None:
-        """Power draw with `threads` busy cores, those of `cluster` and then the fastest first.
-
-        None where no source says; see `edge_deploy.energy.power_models`.
-        """
-        return profile_power(self, threads, cluster)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, without the latency models."""

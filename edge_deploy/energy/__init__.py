@@ -2,8 +2,8 @@
 
 Two figures are kept apart: marginal, what an inference adds to an idle device,
 (P_load - P_idle) * t, and gross, P_load * t. Power comes from a counter or a meter
-(`counted.py`), from the user, or from a device's power model (`power_models.py`); what it costs a
-battery is in `batteries.py`.
+(`counted.py`), from the user, or from a device's power model (`catalogue/power_models.py`); what
+it costs a battery is in `batteries.py`.
 """
 
 from .batteries import (

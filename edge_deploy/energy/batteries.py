@@ -13,6 +13,9 @@ from .powered import LatencyRange, latency_ends
 # What a 5 V converter leaves of a cell's energy, as published, and the middle of it.
 CONVERTER_EFFICIENCIES = (0.80, 0.90)
 CONVERTER_EFFICIENCY = 0.85
+# Joules: beyond these no battery is, and hours and percent leave the range of floats.
+_LEAST_J, _MOST_J = 1e-3, 1e15
+_LEAST_HZ = 1e-9
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Battery:
                 raise BadInputError(f"a battery's {name} is {value}; it must be greater than 0")
         if self.efficiency > 1:
             raise BadInputError(f"a battery's efficiency is {self.efficiency}; it is at most 1")
-        if not 0 < self.energy_j < math.inf:
+        if not _LEAST_J <= self.energy_j <= _MOST_J:
             raise BadInputError(
                 f"a battery of {self.capacity_mah:g} mAh at {self.voltage_v:g} V cannot be; state "
                 "what is printed on it, as in 5000mAh@3.85V"
@@ -69,12 +72,13 @@ def without_converter(battery: Battery) -> Battery:
 def rate_warning(rate_hz: float, latency: float | LatencyRange) -> str | None:
     """Why a rate may be too high for a latency in ms that has an interval; None where it is not.
 
-    Raises `BadInputError` for a rate that even the low end of the latency does not allow, and for
-    one that is not greater than 0.
+    Raises `BadInputError` for a rate that even the low end of the latency does not allow, for one
+    that is not greater than 0, and for one so low that it is none.
     """
-    if not (math.isfinite(rate_hz) and rate_hz > 0):
+    if not (math.isfinite(rate_hz) and rate_hz >= _LEAST_HZ):
         raise BadInputError(
-            f"the rate is {rate_hz:g} a second; it must be greater than 0, as in --rate 1/s"
+            f"the rate is {rate_hz:g} a second; it must be greater than 0, and once in 30 years at "
+            "the least, as in --rate 1/s"
         )
     low_ms, value_ms, high_ms = latency_ends(latency)
     if not _fits(rate_hz, low_ms):
@@ -172,4 +176,6 @@ def _between(low: float | None, value: float, high: float | None) -> tuple[float
 
 
 def _hours(energy_j: float, watts: float) -> float | None:
-    return energy_j / 3600 / watts if watts > 0 else None
+    """None where it draws nothing, or so little that no number says how long it lasts."""
+    found = energy_j / 3600 / watts if watts > 0 else math.inf
+    return found if found < math.inf else None

@@ -16,6 +16,9 @@ from edge_deploy_runner.errors import BadInputError
 # Two sources disagree where a gap of more than this share lies between their ranges: plug meters
 # and boards of one kind differ by as much.
 DISAGREEMENT = 0.1
+# Whatever runs such models draws more than the one and less than the other; beyond them energies
+# leave the range of floats.
+_LEAST_W, _MOST_W = 1e-9, 1e6
 
 
 class LatencyRange(Protocol):
@@ -52,22 +55,23 @@ class PowerDraw:
 
     def __post_init__(self) -> None:
         for name, pair in (("power above idle", self.marginal_w), ("idle power", self.idle_w)):
-            if pair is not None and not 0 <= pair[0] <= pair[1] < math.inf:
+            if pair is not None and not 0 <= pair[0] <= pair[1] <= _MOST_W:
                 raise BadInputError(
-                    f"the {name} of {self.source} is {pair[0]} to {pair[1]} W; it needs two finite "
-                    "values, neither negative, the lower one first"
+                    f"the {name} of {self.source} is {pair[0]:g} to {pair[1]:g} W; it needs two "
+                    f"values from 0 to {_MOST_W / 1e6:g} MW, the lower one first"
                 )
 
 
 def user_power(idle_w: float, load_w: float) -> PowerDraw:
     """What the user measured: idle, and while the model runs.
 
-    Raises `BadInputError` for a load that does not lie above idle, and for no finite watts.
+    Raises `BadInputError` for a load that does not lie above idle, and for watts that no device
+    draws.
     """
-    if not (math.isfinite(idle_w) and math.isfinite(load_w) and 0 <= idle_w < load_w):
+    if not (idle_w >= 0 and idle_w + _LEAST_W <= load_w <= _MOST_W):
         raise BadInputError(
             f"the watts are {idle_w:g} at idle and {load_w:g} under load; idle must be 0 or more "
-            "and the load above it"
+            f"and the load above it, up to {_MOST_W / 1e6:g} MW"
         )
     return PowerDraw((load_w - idle_w,) * 2, (idle_w, idle_w), "user", "--watts", "user")
 
@@ -93,16 +97,17 @@ def predicted_energy(
     `latency` is in ms: a number, or a range whose ends meet those of the power. Its evidence is
     "measured" for a number and "predicted" for a range unless stated; the energy is as certain
     as the less certain of the two, so the user's own watts over a predicted latency are
-    "predicted". Where other sources say otherwise, low and high span them all, and
-    `alternatives` lists each.
+    "predicted", but for the idle power, which has no latency in it. Where other sources say
+    otherwise, low and high span them all, and `alternatives` lists each.
     """
     ends = latency_ends(latency)
     if latency_evidence is None:
         latency_evidence = "measured" if isinstance(latency, int | float) else "predicted"
     figures = [_source(entry, ends) for entry in (draw, *draw.alternatives)]
     own = figures[0]
+    evidence = max(draw.evidence, latency_evidence, key=_CERTAINTY.index)
     energy = Energy(
-        evidence=max(draw.evidence, latency_evidence, key=_CERTAINTY.index),
+        evidence=evidence,
         mj_per_inference=own.value,
         low=min(figure.low for figure in figures),
         high=max(figure.high for figure in figures),
@@ -127,6 +132,7 @@ def predicted_energy(
         load_w=own.load_w,
         idle_w_low=min(idle[0] for _, idle in known),
         idle_w_high=max(idle[1] for _, idle in known),
+        idle_evidence=draw.evidence if draw.evidence != evidence else None,
     )
 
 

@@ -19,6 +19,7 @@ from edge_deploy.cli import devices_accuracy, run
 from edge_deploy.cli.devices_accuracy import command
 from edge_deploy.prediction.tables import accuracy, accuracy_page
 from edge_deploy.prediction.tables import reading as tables
+from edge_deploy.prediction.tables.names import family_of
 
 PAGE = ROOT / "docs" / "prediction.md"
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -106,11 +107,11 @@ def test_tables_with_the_base_features_alone_are_judged_too(tmp_path: Path) -> N
     assert 0.72 <= row["coverage80"] <= 0.9
 
 
-def test_eighty_columns_hold_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_width_holds_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
     rows = accuracy.packaged_rows()
     consoles = {
         width: lambda width=width: Console(file=sys.stdout, width=width, highlight=False)
-        for width in (80, 110)
+        for width in (80, 100, 110)
     }
     shown = {}
     for width, console in consoles.items():
@@ -118,10 +119,28 @@ def test_eighty_columns_hold_every_figure(capsys: pytest.CaptureFixture[str]) ->
         shown[width] = capsys.readouterr().out
         assert max(map(len, shown[width].splitlines())) <= width
         assert "…" not in shown[width]
-    assert "raspberry-pi-3b-plus, int8, 4 threads" in shown[80]
+        for name in ("raspberry-pi-zero-w", "raspberry-pi-2b-v1.1", "XNNPACK 2022, 64-bit"):
+            assert name in shown[width]  # no id or runtime is cut in two
+    for width in (80, 100):
+        lines = [line.strip() for line in shown[width].splitlines()]
+        first = next(n for n, line in enumerate(lines) if line.startswith("raspberry-pi-3b-plus,"))
+        assert lines[first].startswith("raspberry-pi-3b-plus, float32 ")
+        assert lines[first + 1] == "1 thread, TFLite 2.5, 32-bit"
     figure = re.compile(r"\d+\.\d%")
     table = {width: text.partition("of 519")[0] for width, text in shown.items()}
-    assert figure.findall(table[80]) == figure.findall(table[110])
+    assert figure.findall(table[80]) == figure.findall(table[110]) == figure.findall(table[100])
+
+
+def test_a_dash_is_explained_where_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = accuracy.packaged_rows()
+    console = Console(file=sys.stdout, width=110, highlight=False)
+    devices_accuracy._show(rows, (), console)
+    assert "-: too little was timed" in capsys.readouterr().out
+    full = [row for row in rows if None not in (row.mae_lofo, row.coverage80)]
+    devices_accuracy._show(tuple(full), (), console)
+    out = capsys.readouterr().out
+    assert "-: " not in out
+    assert "family: mean error where its whole family" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(("columns", "width"), [("80", 80), ("", 110)])
@@ -294,7 +313,7 @@ def test_rows_without_a_latency_and_rows_that_repeat_are_no_points() -> None:
     ],
 )
 def test_families_are_read_from_names(model: str, family: str) -> None:
-    assert tables.family_of(model) == family
+    assert family_of(model) == family
 
 
 def test_options_that_do_not_go_together_are_usage_errors() -> None:

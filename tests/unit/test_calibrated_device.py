@@ -89,7 +89,8 @@ def test_a_known_device_gets_its_facts_from_there(folder: Path) -> None:
 
 
 def test_a_new_phone_says_what_it_is(folder: Path) -> None:
-    written(folder, "acme-fone-3", machine=PHONE)
+    text = written(folder, "acme-fone-3", machine=PHONE)
+    assert "max_mhz = 2400 }" in text
     profile = device_profile("acme-fone-3")
     assert (profile.name, profile.kind, profile.soc) == ("Acme Fone 3", "phone", "X1")
     assert [(one.name, one.cores, one.max_mhz) for one in profile.clusters] == [
@@ -109,12 +110,44 @@ def test_a_new_board_like_another(folder: Path) -> None:
     assert profile.clusters_source.standing == "guess"
 
 
-def test_a_clock_that_nobody_knows_is_a_guess(folder: Path) -> None:
-    written(folder, "pc", machine={"cores": 4, "cpu_model": "Some CPU"})
-    assert device_profile("pc").clusters_source.standing == "guess"
+def test_a_clock_that_nobody_can_read_is_left_out(folder: Path) -> None:
+    text = written(
+        folder, "pc", machine={"cores": 4, "cpu_model": "Some CPU", "ram_bytes": 25276518400}
+    )
+    assert "max_mhz" not in text
+    profile = device_profile("pc")
+    (cluster,) = profile.clusters
+    assert (cluster.cores, cluster.core, cluster.max_mhz) == (4, "Some CPU", None)
+    assert "its clock cannot be read there" in profile.clusters_source.source
+    assert profile.facts["ram"].value == "25.3 GB"
     written(folder, "pc2", machine={"cores": 4, "cpu_model": "Some CPU"}, max_mhz=3200.0)
     assert device_profile("pc2").clusters[0].max_mhz == 3200
     assert device_profile("pc2").clusters_source.standing == "read"
+
+
+def test_cores_of_a_sibling_that_the_device_cannot_have_are_not_borrowed(folder: Path) -> None:
+    machine = {"cores": 8, "cpu_model": "Some CPU"}
+    written(folder, "pc", machine=machine, like=device_profile("raspberry-pi-4b"))
+    (cluster,) = device_profile("pc").clusters
+    assert (cluster.cores, cluster.core, cluster.max_mhz) == (8, "Some CPU", None)
+
+
+def test_of_a_device_in_a_table_nothing_is_made_up(folder: Path) -> None:
+    path = folder / "eight.toml"
+    path.write_text(device_text("eight", path, [latency(cluster="all", threads=8)]))
+    profile = device_profile("eight")
+    (cluster,) = profile.clusters
+    assert (cluster.cores, cluster.core, cluster.max_mhz) == (8, "unknown", None)
+    assert profile.clusters_source.standing == "guess"
+    assert profile.latency[0].threads == 8
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "said"), [(512e6, "512 MB"), (1.95e9, "1.95 GB"), (8.2e9, "8.2 GB")]
+)
+def test_memory_is_written_as_a_person_would(folder: Path, size_bytes: float, said: str) -> None:
+    written(folder, "pc", machine={"cores": 4, "ram_bytes": size_bytes})
+    assert device_profile("pc").facts["ram"].value == said
 
 
 def test_what_people_wrote_and_other_runs_are_kept(folder: Path) -> None:

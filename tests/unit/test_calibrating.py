@@ -13,10 +13,19 @@ from edge_deploy_runner.bench.measuring import Measured, Request, measure
 from edge_deploy_runner.bench.records import OperatorTiming
 from edge_deploy_runner.errors import DeviceError, UsageError
 
+from edge_deploy.prediction.calibration import connection
 from edge_deploy.prediction.calibration import measuring as calibrating
 from edge_deploy.prediction.calibration.measuring import calibrate
 from edge_deploy.prediction.calibration.micro_models import MICRO_MODELS, MicroModel
 from edge_deploy.prediction.calibration.models import TimedModel, prepare_models
+from edge_deploy.prediction.calibration.rounds import order_of
+from edge_deploy.prediction.calibration.tail_models import (
+    LONG_MODELS,
+    LOOKS,
+    carriers,
+    for_rounds,
+    tail_looks,
+)
 from edge_deploy.prediction.calibration.times import Calibration, ModelTimes
 
 # The two that are made and run fastest.
@@ -105,7 +114,7 @@ def quick(**options: Any) -> Calibration:
 
 
 def test_a_device_that_was_held_back_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrating, "measure", changed(void=("the board reported throttled",)))
+    monkeypatch.setattr(connection, "measure", changed(void=("the board reported throttled",)))
     with pytest.raises(DeviceError, match=r"held back .* the board reported throttled.*calibrate"):
         quick()
 
@@ -118,7 +127,7 @@ def test_a_model_that_does_not_run_there_is_named(monkeypatch: pytest.MonkeyPatc
         )
         return replace(found, measurement=replace(found.measurement, operators=timings))
 
-    monkeypatch.setattr(calibrating, "measure", crashing)
+    monkeypatch.setattr(connection, "measure", crashing)
     with pytest.raises(
         DeviceError, match=f"{SMALL[0].name} int8 does not run .* the runtime crashed.*--dtypes"
     ):
@@ -133,7 +142,7 @@ def test_a_runtime_that_changes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
         found: Measured = changed(runtime=runtime)(request, operators)
         return found
 
-    monkeypatch.setattr(calibrating, "measure", updated)
+    monkeypatch.setattr(connection, "measure", updated)
     with pytest.raises(DeviceError, match="runtime changed during the calibration"):
         quick(rounds=2)
 
@@ -199,7 +208,7 @@ def test_a_disturbed_round_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> No
             found = replace(found, measurement=replace(found.measurement, operators=timings))
         return found
 
-    monkeypatch.setattr(calibrating, "measure", slowed)
+    monkeypatch.setattr(connection, "measure", slowed)
     taken = quick(rounds=2, operators=False)
     assert asked == [3, 3, 3]
     assert taken.times[0].retaken
@@ -218,18 +227,87 @@ def test_a_tail_is_that_of_long_models_and_never_of_one() -> None:
     assert tail() is None
 
 
+def whole(name: str, mmac: float, dtype: str = "float32", kind: str = "") -> TimedModel:
+    return TimedModel(name, name, dtype, kind, (), {"dense_mmac": mmac}, name.encode())
+
+
+def test_how_times_vary_is_read_off_models_that_take_long_where_they_run() -> None:
+    models = (
+        whole("tiny", 5), whole("small", 60), whole("large", 110), whole("huge", 1000),
+        whole("huge", 1000, "int8"), whole("huge", 1000, kind="CONV_2D"),
+    )  # fmt: skip
+    found = carriers(models)
+    assert [one.model for one in found] == ["large", "small", "tiny", "huge"]
+    assert {one.dtype for one in found} == {"float32"}
+    assert for_rounds(found) == 3  # what nobody timed yet is not run for half a minute
+
+    def looked(**ms: float) -> list[str]:
+        times = {one.model: ModelTimes(one, 1, (ms[one.model],)) for one in found}
+        return [found[number].model for number in tail_looks(found, times)]
+
+    slow = {"tiny": 20.0, "small": 200.0, "large": 400.0, "huge": 4000.0}
+    assert looked(**slow) == ["large", "small", "tiny", "large"]
+    middling = {"tiny": 0.5, "small": 1.5, "large": 3.0, "huge": 25.0}
+    assert looked(**middling) == ["huge", "large", "small", "huge"]
+    fast = {"tiny": 0.02, "small": 0.2, "large": 0.4, "huge": 5.0}
+    assert looked(**fast) == ["huge"] * 4
+    assert looked(tiny=0.01, small=0.02, large=0.03, huge=0.3) == [
+        "huge", "large", "small", "tiny",
+    ]  # fmt: skip
+    untimed = {"small": ModelTimes(found[1], 1, (0.3,))}  # 0.005 ms a million: huge takes about 5
+    assert [found[number].model for number in tail_looks(found, untimed)] == ["huge"] * 4
+    slower = {"small": ModelTimes(found[1], 1, (3.0,))}  # and here 50, which is too long
+    assert "huge" not in [found[number].model for number in tail_looks(found, slower)]
+    alone = carriers((whole("huge", 1000),))
+    assert for_rounds(alone) == 1
+    assert tail_looks(alone, {}) == (0, 0, 0, 0)
+
+
+def test_other_programs_are_told_of_once_with_the_worst(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = iter([None, 0.01, 0.31, 0.12, 0.02])
+
+    def busy(request: Request, operators: Any = (), report: Any = None) -> Measured:
+        found = measure(request)
+        share = next(shares, None)
+        after = replace(found.measurement.telemetry_after, others_cpu_share=share)
+        timings = tuple(OperatorTiming(one.name, one.kind, 1.0) for one in operators)
+        words = ("the phone was warm",) if share is None else (f"other programs used {share:.0%}",)
+        changed = replace(
+            found.measurement, telemetry_after=after, operators=timings, warnings=words
+        )
+        return replace(found, measurement=changed)
+
+    monkeypatch.setattr(connection, "measure", busy)
+    taken = quick(rounds=4, operators=False)
+    assert taken.warnings == (
+        "other programs used up to 31% of the CPU meanwhile (in 2 of 4 rounds)",
+    )
+
+
 def test_large_models_are_sent_once_over_a_wire() -> None:
     def model(size: int, kind: str = "") -> TimedModel:
         return TimedModel("a", "a", "int8", kind, (), {}, bytes(size))
 
     models = (model(10), model(1000), model(10, "ADD"), model(10, "MUL"))
-    order = calibrating._order
-    assert order(models, True, math.inf) == (0, 1, 2, 0, 1, 3, 0, 1)
-    assert order(models, True, 500) == (0, 1, 2, 0, 3, 0)
-    assert order(models, False, 500) == (0, 1, 0, 0)
+    assert order_of(models, True, math.inf) == (0, 1, 2, 0, 1, 3, 0, 1)
+    assert order_of(models, True, 500) == (0, 1, 2, 0, 3, 0)
+    assert order_of(models, False, 500) == (0, 1, 0, 0)
 
 
 def test_micro_models_for_a_quick_calibration_exist() -> None:
     names = {one.name for one in MICRO_MODELS}
+    assert set(LONG_MODELS) <= names
     assert set(calibrating.QUICK_MODELS) <= names
     assert all(isinstance(one, MicroModel) for one in MICRO_MODELS)
+
+
+def test_of_a_fast_computer_too_it_is_measured_how_times_vary() -> None:
+    models = [one for one in MICRO_MODELS if one.name == "residual_net"]
+    taken = calibrate(
+        None, threads=(1,), dtypes=("float32",), micro_models=models, operators=False, rounds=1
+    )
+    long = [ratio for p50, ratio in taken.tails[1] if p50 >= 1.0]
+    assert len(long) >= LOOKS
+    tail = taken.tail(1)
+    assert tail is not None
+    assert tail[0] == 1.0 <= tail[1] <= tail[2] <= max(long)

@@ -15,6 +15,7 @@ from edge_deploy.catalogue import (
     device_file,
     device_profile,
     parse_profile,
+    profile_power,
     recognise,
     user_folder,
     with_latency,
@@ -65,7 +66,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_good_profile() -> None:
     profile = parse_profile(GOOD, "board")
-    draw = profile.power(2)
+    draw = profile_power(profile, 2)
     assert draw is not None
     assert draw.marginal_w == (1.5, 2.5)
     assert "guess" in draw.source
@@ -229,7 +230,7 @@ def test_points_of_another_runtime_than_the_entrys() -> None:
 )
 def test_damage_below_the_marker_costs_the_latency_alone(below: str, words: str) -> None:
     profile = parse_profile(f"{GOOD}{MARKER}\n{below}", "board")
-    assert profile.power(1) is not None
+    assert profile_power(profile, 1) is not None
     with pytest.raises(BadInputError, match=re.escape(words)):
         len(profile.latency)
 
@@ -301,7 +302,7 @@ def test_a_users_file_adds_to_a_known_device(own: Path) -> None:
     assert found.origin == str(own / "raspberry-pi-4b.toml")
     assert next(iter(found.latency)).runtime == "TFLite 2.5"
     assert list(found.latency)[1:] == list(packaged.latency)
-    draw = found.power(4)
+    draw = profile_power(found, 4)
     assert draw is not None
     assert draw.marginal_w == (1.0, 1.0)
     assert [entry.idle_w for entry in draw.alternatives] == [(2.2, 2.3), (2.7, 2.7)]
@@ -351,7 +352,7 @@ def test_the_example_of_the_docs_is_a_device() -> None:
     found = re.search(r"## A device file\n.*?```toml\n(.*?)```", page, re.DOTALL)
     assert found is not None
     profile = parse_profile(found[1], "my-board")
-    draw = profile.power(4)
+    draw = profile_power(profile, 4)
     assert draw is not None
     assert len(draw.alternatives) == 1
     assert MARKER in page

@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 
 from edge_deploy.catalogue import all_profiles
+from edge_deploy.prediction.latency import scaling
 from edge_deploy.prediction.latency.fitting import FEW_POINTS_HALF_WIDTHS
 from edge_deploy.prediction.latency.novelty import SIBLING_FAMILY_HALF_WIDTH
 from edge_deploy.prediction.tables import few_points, published
@@ -120,9 +121,9 @@ def test_widths_of_few_points_are_those_measured() -> None:
 
 def test_what_scaling_by_clock_gets_wrong_is_measured() -> None:
     same = few_points.clocks("raspberry-pi-3b", 1200, "raspberry-pi-3b-plus", 1400)
-    assert same == pytest.approx(published.SAME_CORE_HALF_WIDTH, abs=0.002)
+    assert same == pytest.approx(scaling.SAME_CORE_HALF_WIDTH, abs=0.002)
     others = [
         few_points.clocks("raspberry-pi-3b-plus", 1400, "raspberry-pi-4b", 1500),
         few_points.clocks("raspberry-pi-4b", 1500, "raspberry-pi-5", 2400),
     ]
-    assert np.mean(others) == pytest.approx(published.OTHER_CORE_HALF_WIDTH, abs=0.01)
+    assert np.mean(others) == pytest.approx(scaling.OTHER_CORE_HALF_WIDTH, abs=0.01)

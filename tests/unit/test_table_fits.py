@@ -15,14 +15,13 @@ from edge_deploy.prediction.latency.fitting import fit
 from edge_deploy.prediction.latency.model import LatencyModel, Point
 from edge_deploy.prediction.tables import accuracy
 from edge_deploy.prediction.tables import fits as table_fits
+from edge_deploy.prediction.tables.grouping import Group, terms_of
 from edge_deploy.prediction.tables.published import published_fits
 from edge_deploy.prediction.tables.reading import (
-    Group,
     Network,
     packaged_networks,
     parse_latencies,
     parse_networks,
-    terms_of,
 )
 
 HEAD = "model,dtype,device,threads,latency_ms,runtime\n"
@@ -166,14 +165,14 @@ def test_shapes_serve_networks_that_have_them_and_no_others() -> None:
         for n in (1, 2, 3)
     ]
     found = table_fits.fit_group(group, full, board)
-    assert (found.like, found.note) == ("made-up", "")
+    assert (found.like, found.notes) == ("made-up", ())
     assert found.result.scale == pytest.approx(3.0)
     totals = [
         replace(point, features={name: point.features[name] for name in BASE}) for point in full
     ]
     found = table_fits.fit_group(group, totals, board)
     assert found.like == "pixel-3"
-    assert "features that these networks lack" in found.note
+    assert "features that these networks lack" in found.notes[0]
     assert set(found.result.coefficients) == set(BASE)
 
 

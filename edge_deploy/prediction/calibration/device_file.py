@@ -24,13 +24,13 @@ from edge_deploy.catalogue import (
     with_latency,
 )
 from edge_deploy.catalogue.own_files import check_id, read_text, split_at_marker
+from edge_deploy.prediction.latency.entry import from_entry
 from edge_deploy.prediction.latency.model import LatencyModel
 
 from .latency_models import merged
 from .times import Calibration
 
-# Where neither the device nor a sibling says what clock it has; a profile needs one.
-_UNKNOWN_CLOCK_MHZ = 1000
+_ITSELF = "the device itself, at its calibration"
 
 
 def recognised(machine: Mapping[str, Any]) -> DeviceProfile | None:
@@ -63,7 +63,7 @@ def cluster_of(profile: DeviceProfile | None, threads: Sequence[int], cpus: str 
         return names[0]
     if cpus in names:
         return str(cpus)
-    fastest = max(profile.clusters, key=lambda cluster: cluster.max_mhz)
+    fastest = profile.fastest_first()[0]
     return fastest.name if fastest.cores >= max(threads) and cpus is None else "all"
 
 
@@ -144,7 +144,8 @@ def device_text(
     """
     before = _before(device_id, path)
     if not before:
-        before = tomli_w.dumps(_facts(device_id, machine or {}, max_mhz, like))
+        threads = max(model.threads for model in models)
+        before = tomli_w.dumps(_facts(device_id, machine or {}, max_mhz, like, threads))
     above, below = split_at_marker(before)
     text = with_latency(above, merged(models, _entries(below, f"the device file {path}")))
     # Whatever is wrong is told now, not when it is used.
@@ -176,7 +177,7 @@ def _entries(below: str, origin: str) -> tuple[LatencyModel, ...]:
     except tomllib.TOMLDecodeError as error:
         raise BadInputError(f"{origin} is not TOML below its marker line: {error}") from error
     return tuple(
-        LatencyModel.from_toml_dict(entry, f"{origin}: latency entry {number}")
+        from_entry(entry, f"{origin}: latency entry {number}")
         for number, entry in enumerate(entries, 1)
     )
 
@@ -184,17 +185,31 @@ def _entries(below: str, origin: str) -> tuple[LatencyModel, ...]:
 def write_calibration(path: Path, text: str, calibration: Calibration | None, force: bool) -> Path:
     """Write a device's file, and every time of its calibration beside it, as JSON.
 
-    Each is written whole or not at all. Returns the path of the JSON file.
+    Both are written whole or neither, whatever stops it. Returns the path of the JSON file.
     """
     record = path.with_suffix(".calibration.json")
-    if calibration is not None:
+    if calibration is None:
+        write_bytes(path, text.encode(), force)
+        return record
+    before = record.read_bytes() if record.is_file() else None
+    try:
         write_json(record, calibration.to_json(), force=True)
-    write_bytes(path, text.encode(), force)
+        write_bytes(path, text.encode(), force)
+    except BaseException:
+        if before is None:
+            record.unlink(missing_ok=True)
+        else:
+            write_bytes(record, before, force=True)
+        raise
     return record
 
 
 def _facts(
-    device_id: str, machine: Mapping[str, Any], max_mhz: float | None, like: DeviceProfile | None
+    device_id: str,
+    machine: Mapping[str, Any],
+    max_mhz: float | None,
+    like: DeviceProfile | None,
+    threads: int,
 ) -> dict[str, Any]:
     """What is known of a device that no file describes yet."""
     found: dict[str, Any] = {"id": device_id, "name": _name(device_id, machine)}
@@ -204,12 +219,12 @@ def _facts(
         found["like"] = like.id
     if machine.get("board"):
         found["device_tree"] = str(machine["board"])
-    found.update(_clusters(machine, max_mhz, like))
+    found.update(_clusters(machine, max_mhz, like, threads))
     if machine.get("ram_bytes"):
         found["facts"] = {
             "ram": {
-                "value": f"{machine['ram_bytes'] / 1e6:.0f} MB",
-                "source": "the device itself, at its calibration",
+                "value": _size(float(machine["ram_bytes"])),
+                "source": _ITSELF,
                 "standing": "read",
             }
         }
@@ -236,30 +251,54 @@ def _of(like: DeviceProfile | None, key: str) -> str:
 
 
 def _clusters(
-    machine: Mapping[str, Any], max_mhz: float | None, like: DeviceProfile | None
+    machine: Mapping[str, Any], max_mhz: float | None, like: DeviceProfile | None, threads: int
 ) -> dict[str, Any]:
-    source = {"source": "the device itself, at its calibration", "standing": "read"}
+    """The device's cores; without a clock where neither it nor a sibling of its kind says one."""
+    source = {"source": _ITSELF, "standing": "read"}
     core = str(machine.get("cpu_model") or "unknown")
     clocks = [float(clock) for clock in (machine.get("core_max_mhz") or {}).values()]
+    clusters: list[dict[str, Any]]
     if clocks:
         clusters = [
-            {"cores": clocks.count(clock), "core": core, "max_mhz": clock}
+            {"cores": clocks.count(clock), "core": core, "max_mhz": _whole(clock)}
             for clock in sorted(set(clocks), reverse=True)[:3]
         ]
     elif max_mhz:
-        clusters = [{"cores": int(machine.get("cores") or 1), "core": core, "max_mhz": max_mhz}]
-    elif like is not None:
         clusters = [
-            {"cores": one.cores, "core": one.core, "max_mhz": one.max_mhz, "name": one.name}
+            {"cores": int(machine.get("cores") or 1), "core": core, "max_mhz": _whole(max_mhz)}
+        ]
+    elif like is not None and _may_have_cores_of(like, machine):
+        clusters = [
+            {"cores": one.cores, "core": one.core, "name": one.name}
+            | ({"max_mhz": _whole(one.max_mhz)} if one.max_mhz else {})
             for one in like.clusters
         ]
         source = {"source": f"as of {like.id}", "standing": "guess"}
+    elif machine.get("cores"):
+        clusters = [{"cores": int(machine["cores"]), "core": core}]
+        source["source"] += "; its clock cannot be read there"
     else:
-        clusters = [
-            {"cores": int(machine.get("cores") or 4), "core": core, "max_mhz": _UNKNOWN_CLOCK_MHZ}
-        ]
+        clusters = [{"cores": threads, "core": core}]
         source = {
-            "source": f"its clock cannot be read: {_UNKNOWN_CLOCK_MHZ} MHz stands for any",
+            "source": "as many cores as threads were timed; what cores they are was not said",
             "standing": "guess",
         }
     return {"clusters": clusters, "clusters_source": source}
+
+
+def _may_have_cores_of(like: DeviceProfile, machine: Mapping[str, Any]) -> bool:
+    """Whether nothing that a machine says of its cores speaks against a sibling's."""
+    names = {cluster.core for cluster in like.clusters}
+    return machine.get("cores") in (None, like.cores) and (
+        machine.get("cpu_model") is None or machine["cpu_model"] in names
+    )
+
+
+def _whole(figure: float) -> float:
+    """2400 rather than 2400.0, as a person writes it."""
+    return int(figure) if figure == int(figure) else figure
+
+
+def _size(size_bytes: float) -> str:
+    """A memory's size as a person writes it, to three digits."""
+    return f"{size_bytes / 1e9:.3g} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"

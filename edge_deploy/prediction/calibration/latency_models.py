@@ -18,7 +18,9 @@ from edge_deploy.prediction.latency.fitting import MIN_POINTS, FitResult, fit
 from edge_deploy.prediction.latency.model import LatencyModel, Point
 from edge_deploy.prediction.operator_features import OPERATOR_TERMS
 from edge_deploy.prediction.tables.fits import TableFit, fit_group, joined
-from edge_deploy.prediction.tables.reading import Group, Latency, Network, family_of, read_networks
+from edge_deploy.prediction.tables.grouping import Group
+from edge_deploy.prediction.tables.names import family_of, plain_name
+from edge_deploy.prediction.tables.reading import Latency, Network, read_networks
 from edge_deploy.prediction.workload import read_workload
 
 from .fit import OperatorPoint, fit_calibration
@@ -178,23 +180,18 @@ def _prior_model(
 
 def models_of_tables(
     latencies: Iterable[Latency], networks: Mapping[str, Network], source: str,
-    prior: DeviceProfile | None = None,
+    prior: DeviceProfile | None = None, device: str = "",
 ) -> tuple[tuple[LatencyModel, ...], tuple[str, ...]]:  # fmt: skip
     """Models fitted to measured tables, and a sentence for each kind of row left out.
 
     The fits are those that `devices accuracy --table` judges (see `table_fits`): every group
-    starts from `prior`, or else from the published Pixel 3. Raises `BadInputError` where the rows
-    are of several devices, or no group has two points.
+    starts from `prior`, or else from the published Pixel 3. Of several devices the rows of `device`
+    count, however its name is written. Raises `BadInputError` where that is none of them, or no
+    group has two points.
     """
-    latencies = tuple(latencies)
-    devices = sorted({row.device for row in latencies})
-    if len(devices) > 1:
-        raise BadInputError(
-            f"{source} has rows of {len(devices)} devices ({', '.join(devices)}); give one table "
-            "for each device"
-        )
+    latencies, others = _of_device(tuple(latencies), device, source)
     found, notes = joined(latencies, networks)
-    models, said = [], []
+    models, said = [], list(others)
     for group, points in found.items():
         if not group.threads.isdigit() or int(group.threads) < 1:
             said.append(f"{group.name()}: its number of threads is not known")
@@ -205,8 +202,7 @@ def models_of_tables(
             said.append(f"{group.name()}: {error}")
             continue
         models.append(_model_of_group(group, fitted, source))
-        if fitted.note:
-            said.append(fitted.note)
+        said.extend(fitted.notes)
     if not models:
         raise BadInputError(
             f"nothing of {source} can be fitted: {'; '.join([*said, *notes]) or 'it has no rows'}"
@@ -214,18 +210,36 @@ def models_of_tables(
     return tuple(models), (*said, *notes)
 
 
+def _of_device(
+    latencies: tuple[Latency, ...], device: str, source: str
+) -> tuple[tuple[Latency, ...], tuple[str, ...]]:
+    """The rows of one device, and a sentence on those of others."""
+    named = {plain_name(row.device): row.device for row in reversed(latencies)}
+    if len(named) < 2:
+        return latencies, ()
+    if plain_name(device) not in named:
+        raise BadInputError(
+            f"{source} has rows of {len(named)} devices ({', '.join(sorted(named.values()))}); "
+            "give one table for each device, or the name of one of them as the id"
+        )
+    chosen = tuple(row for row in latencies if plain_name(row.device) == plain_name(device))
+    return chosen, (
+        f"{len(latencies) - len(chosen)} rows are of other devices than {chosen[0].device}",
+    )
+
+
 def read_features(paths: Iterable[Path]) -> dict[str, Network]:
-    """The networks of CSV tables and `.tflite` files.
+    """The networks of `.tflite` files, and of CSV tables, which all other files are.
 
     A file's network is called as the file is, without `.tflite`. Raises `BadInputError`.
     """
     found: dict[str, Network] = {}
     for path in paths:
-        if path.suffix.lower() == ".csv":
-            found.update(read_networks(path))
-        else:
+        if path.suffix.lower() == ".tflite":
             workload = read_workload(ModelFile.open(path))
             found[path.stem] = Network(family_of(path.stem), features(workload))
+        else:
+            found.update(read_networks(path))
     return found
 
 

@@ -20,6 +20,7 @@ from edge_deploy.prediction.tables.reading import read_latencies
 from edge_deploy.profiling import check_device
 from edge_deploy.remote.target import SshTarget
 
+from .connection import Target
 from .device_file import (
     check_is,
     check_place,
@@ -29,7 +30,7 @@ from .device_file import (
     write_calibration,
 )
 from .latency_models import calibrated_models, models_of_tables, read_features
-from .measuring import QUICK_MODELS, ROUNDS, Target, calibrate
+from .measuring import QUICK_MODELS, ROUNDS, calibrate
 from .micro_models import MICRO_MODELS
 from .times import REFUSED_NOISE, Calibration
 
@@ -145,7 +146,8 @@ def device_from_table(
     sibling = device_profile(like) if like else None
     path = check_place(device_id, output, force)
     networks = read_features(features)
-    models, notes = models_of_tables(read_latencies(table), networks, table.name, sibling)
+    latencies = read_latencies(table)
+    models, notes = models_of_tables(latencies, networks, table.name, sibling, device_id)
     write_calibration(path, device_text(device_id, path, models, like=sibling), None, force)
     return OwnDevice(device_id, path, models, notes)
 

@@ -16,7 +16,8 @@ DISTURBED = 0.25
 REFUSED_NOISE = 1.0
 """Above it nobody should believe the times."""
 _NOISE_QUANTILE = 0.8
-_LEAST_TAIL_MS = 1.0
+LEAST_TAIL_MS = 1.0
+"""What takes less says more of the system than of itself."""
 _LEAST_TAILS = 3
 _TAIL_QUANTILE = 0.9
 
@@ -102,7 +103,7 @@ class Calibration:
         single one makes; what takes under a millisecond says more of the system than of itself.
         """
         found = [
-            max(1.0, ratio) for p50, ratio in self.tails.get(threads, ()) if p50 >= _LEAST_TAIL_MS
+            max(1.0, ratio) for p50, ratio in self.tails.get(threads, ()) if p50 >= LEAST_TAIL_MS
         ]
         if len(found) < _LEAST_TAILS:
             return None

@@ -1,4 +1,7 @@
-"""One `[[latency]]` entry of a device file: written, and read with a sentence for what is wrong."""
+"""One `[[latency]]` entry of a device file: written, and read with a sentence for what is wrong.
+
+What a fitted model is and says lies in `model.py`, which knows nothing of files.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ _FEATURE_OF_A_KIND = re.compile(r"^[A-Z][A-Z0-9_]*(\.[A-Za-z0-9_]+)+$")
 
 
 def to_entry(model: LatencyModel) -> dict[str, Any]:
-    """Plain values for TOML; only the features that have a coefficient stay with the points."""
+    """Plain values for TOML, figures to six digits.
+
+    Only the features that have a coefficient stay with the points.
+    """
     entry: dict[str, Any] = {
         "cluster": model.cluster,
         "dtype": model.dtype,
@@ -67,7 +73,10 @@ def to_entry(model: LatencyModel) -> dict[str, Any]:
 
 
 def from_entry(entry: Mapping[str, Any], origin: str) -> LatencyModel:
-    """The model of an entry; raises `BadInputError`."""
+    """The model of an entry; raises `BadInputError` that names what is wrong in it.
+
+    `origin` is what messages call the entry.
+    """
     _known_keys(entry, (*_TEXTS, "threads", "coefficients_ms", *_OPTIONAL), _WITHOUT_UNIT, origin)
     texts = {key: _text(entry, key, origin) for key in _TEXTS}
     if texts["standing"] not in STANDINGS:

@@ -8,9 +8,8 @@ without its whole family) would have said, so that the interval and the error ca
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from .conformal import UNKNOWN_HALF_WIDTH, cost_shares, half_width, log_residual, mix_distance
 from .novelty import Width, width_for
@@ -187,22 +186,6 @@ class LatencyModel:
             self.coverage80,
         )
 
-    def to_toml_dict(self) -> dict[str, Any]:
-        """Plain values of one `[[latency]]` entry, figures to six digits."""
-        from .entry import to_entry
-
-        return to_entry(self)
-
-    @classmethod
-    def from_toml_dict(cls, entry: Mapping[str, Any], origin: str) -> LatencyModel:
-        """Read one `[[latency]]` entry; raises `BadInputError` that names what is wrong in it.
-
-        `origin` is what messages call the entry.
-        """
-        from .entry import from_entry
-
-        return from_entry(entry, origin)
-
     def _same_work(self, features: Mapping[str, float]) -> list[Point]:
         """Points whose features differ by next to nothing, weighed by what each costs."""
         limit = _SAME_WORK * self.predicted_ms(features)
@@ -251,5 +234,5 @@ def _points(count: int) -> str:
     return "no points" if not count else "1 point" if count == 1 else f"{count} points"
 
 
-def _errors(pairs: Any) -> list[float]:
+def _errors(pairs: Iterable[tuple[float | None, float]]) -> list[float]:
     return [abs(held / measured - 1) for held, measured in pairs if held is not None]

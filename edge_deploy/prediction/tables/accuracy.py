@@ -14,11 +14,13 @@ from edge_deploy.prediction.latency.fitting import intervals_without
 from edge_deploy.prediction.latency.model import Interval, LatencyModel, Point
 
 from .fits import fit_group, joined
+from .grouping import Group
 from .published import published_fits
-from .reading import Group, Latency, Network
+from .reading import Latency, Network
 
 COVERAGE_BOUNDS = (0.75, 0.88)
 _LEAST_POINTS = 2
+_MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -159,14 +161,20 @@ def table_rows(
     Raises `BadInputError` where nothing can be fitted.
     """
     found, notes = joined(latencies, networks)
-    rows = []
-    left = []
+    rows: list[Row] = []
+    left: list[str] = []
+    lone: list[str] = []
     for group, points in found.items():
         if len(points) < _LEAST_POINTS:
-            left.append(f"{group.name()}: one model tells nothing of the error")
+            lone.append(group.name())
             continue
         found_fit = fit_group(group, points)
         rows.append(Row(group, found_fit.result.points, found_fit.result.intervals, found_fit.like))
+        left.extend(found_fit.notes)
+    if len(lone) > _MOST_NAMED:
+        more = len(lone) - _MOST_NAMED
+        lone = [f"{'; '.join(lone[:_MOST_NAMED])} and {more} more"]
+    left.extend(f"{name}: one model tells nothing of the error" for name in lone)
     if not rows:
         raise BadInputError(
             "no rows of this table can be fitted; it needs two models or more of one device, "

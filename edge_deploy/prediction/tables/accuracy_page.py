@@ -126,11 +126,12 @@ def _percent(share: float | None) -> str:
 
 
 def plot_svg() -> str:
-    """The plot beside the page: the tables with the most models, and a board's."""
+    """The plot beside the page: the tables with the most models, a board's, and a bad one."""
     wanted = (
         ("pixel-3", "float32", "4", "TFLite 2019-20"),
         ("pixel-3", "uint8", "4", "TFLite 2019-20"),
         ("pixel-1", "float32", "1", "TFLite 2018"),
+        ("raspberry-pi-3b", "float32", "4", "TFLite 2.5, 32-bit"),
         ("raspberry-pi-4b", "float32", "4", "TFLite 2.5, 64-bit"),
         ("raspberry-pi-4b", "int8", "4", "TFLite 2.5, 64-bit"),
     )

@@ -1,4 +1,4 @@
-"""A plot of predictions of left-out models against their published times, as SVG."""
+"""A plot of how far off the predictions of left-out models are, as SVG."""
 
 from __future__ import annotations
 
@@ -8,72 +8,75 @@ from xml.sax.saxutils import escape
 
 from .accuracy import Row
 
-_SIZE, _MARGIN, _TOP = 460, 62, 44
-_COLOURS = ("#1b6ca8", "#b3261e", "#1b7f3b", "#8a5a00", "#6a3fa0")
+_LEFT, _TOP, _WIDTH, _HEIGHT, _LEGEND = 62, 40, 470, 300, 200
+_COLOURS = ("#1b6ca8", "#b3261e", "#1b7f3b", "#8a5a00", "#6a3fa0", "#555555")
+_RATIOS = (0.25, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 4)
+_MARKED = 1.25
 
 
 def plot(rows: Sequence[Row]) -> str:
-    """Each left-out model as a dot on logarithmic axes in ms; on the line, it was predicted."""
-    times = [
-        time
-        for row in rows
+    """Each left-out model as a dot: its time across, predicted / published upwards, both logs."""
+    dots = [
+        (index, point.model, point.measured_ms, point.held_out_ms / point.measured_ms)
+        for index, row in enumerate(rows)
         for point in row.points
-        for time in (point.measured_ms, point.held_out_ms)
-        if time
+        if point.held_out_ms
     ]
-    low = 10 ** math.floor(math.log10(min(times)))
-    high = 10 ** math.ceil(math.log10(max(times)))
-    span = _SIZE - _MARGIN - 16
+    first = math.floor(math.log10(min(time for _, _, time, _ in dots)))
+    last = math.ceil(math.log10(max(time for _, _, time, _ in dots)))
+    farthest = max(1.5, *(max(ratio, 1 / ratio) for *_, ratio in dots)) * 1.05
 
     def x(time: float) -> float:
-        return _MARGIN + span * math.log(time / low) / math.log(high / low)
+        return _LEFT + _WIDTH * (math.log10(time) - first) / (last - first)
 
-    def y(time: float) -> float:
-        return _TOP + span - span * math.log(time / low) / math.log(high / low)
+    def y(ratio: float) -> float:
+        return _TOP + _HEIGHT / 2 * (1 - math.log(ratio) / math.log(farthest))
 
-    height = _TOP + span + 50
+    left, right, top, bottom = x(10**first), x(10**last), float(_TOP), float(_TOP + _HEIGHT)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIZE + 250} {height:.0f}" '
+        '<svg xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="0 0 {_LEFT + _WIDTH + _LEGEND} {_TOP + _HEIGHT + 50}" '
         'font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{_MARGIN}" y="20" font-size="15">Models left out of the fit: predicted against '
-        "published, ms</text>",
+        _text(left, 20, "Models left out of the fit: predicted / published", size=15),
     ]
-    decade = low
-    while decade <= high * 1.001:
-        parts.append(_line(x(decade), y(low), x(decade), y(high), "#dddddd"))
-        parts.append(_line(x(low), y(decade), x(high), y(decade), "#dddddd"))
-        label = f"{decade:g}"
+    for power in range(first, last + 1):
+        parts.append(_line(x(10**power), top, x(10**power), bottom, "#dddddd"))
+        parts.append(_text(x(10**power), bottom + 18, f"{10**power:g}", "middle"))
+    for ratio in _RATIOS:
+        if 1 / farthest <= ratio <= farthest:
+            parts.append(
+                _line(left, y(ratio), right, y(ratio), "#222222" if ratio == 1 else "#ddd")
+            )
+            parts.append(_text(left - 6, y(ratio) + 4, f"{ratio:g}", "end"))
+    for ratio in (1 / _MARKED, _MARKED):
+        parts.append(_line(left, y(ratio), right, y(ratio), "#999999", "4 3"))
+    for index, model, time, ratio in dots:
         parts.append(
-            f'<text x="{x(decade):.1f}" y="{y(low) + 18:.1f}" text-anchor="middle">{label}</text>'
+            f'<circle cx="{x(time):.1f}" cy="{y(ratio):.1f}" r="3.5" '
+            f'fill="{_COLOURS[index % len(_COLOURS)]}" fill-opacity="0.7">'
+            f"<title>{escape(model)}</title></circle>"
         )
-        parts.append(
-            f'<text x="{x(low) - 6:.1f}" y="{y(decade) + 4:.1f}" text-anchor="end">{label}</text>'
-        )
-        decade *= 10
-    parts.append(_line(x(low), y(low), x(high), y(high), "#222222"))
-    for factor in (0.8, 1.25):
-        start, end = (low / factor, high) if factor < 1 else (low, high / factor)
-        parts.append(_line(x(start), y(start * factor), x(end), y(end * factor), "#999999", "4 3"))
     for index, row in enumerate(rows):
-        colour = _COLOURS[index % len(_COLOURS)]
-        for point in row.points:
-            if point.held_out_ms:
-                parts.append(
-                    f'<circle cx="{x(point.measured_ms):.1f}" cy="{y(point.held_out_ms):.1f}" '
-                    f'r="3.5" fill="{colour}" fill-opacity="0.7">'
-                    f"<title>{escape(point.model)}</title></circle>"
-                )
         place = _TOP + 14 + 22 * index
-        parts.append(f'<circle cx="{_SIZE + 4}" cy="{place - 4}" r="4" fill="{colour}"/>')
+        colour = _COLOURS[index % len(_COLOURS)]
+        parts.append(f'<circle cx="{right + 14:.0f}" cy="{place - 4}" r="4" fill="{colour}"/>')
         group = row.group
-        name = escape(f"{group.device}, {group.dtype}, {group.threads} thr.")
-        parts.append(f'<text x="{_SIZE + 14}" y="{place}">{name}</text>')
-    parts.append(
-        f'<text x="{x(math.sqrt(low * high)):.0f}" y="{y(low) + 38:.0f}" text-anchor="middle">'
-        "published, ms (dashed: 20% off)</text>"
-    )
+        parts.append(
+            _text(
+                right + 24, place, f"{group.device}, {group.dtype}, {group.threads} thr.", size=11
+            )
+        )
+    under = f"published time, ms (dashed: a factor of {_MARKED:g} either way)"
+    parts.append(_text((left + right) / 2, bottom + 38, under, "middle"))
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _text(x: float, y: float, words: str, anchor: str = "start", size: int = 12) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">'
+        f"{escape(words)}</text>"
+    )
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, colour: str, dashes: str = "") -> str:

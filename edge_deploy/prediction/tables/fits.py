@@ -16,30 +16,24 @@ from edge_deploy.prediction.latency.fitting import MIN_POINTS_WITH_PRIOR, FitRes
 from edge_deploy.prediction.latency.model import LatencyModel, Point
 from edge_deploy.prediction.operator_features import OPERATOR_TERMS
 
+from .doubts import doubts
+from .grouping import Group, groups, terms_of
+from .names import plain_name
 from .published import LEFT_OUT, prior_for
-from .reading import (
-    Group,
-    Latency,
-    Network,
-    completed,
-    groups,
-    packaged_networks,
-    plain_name,
-    terms_of,
-)
+from .reading import Latency, Network, completed, packaged_networks
 
 
 @dataclass(frozen=True)
 class TableFit:
     """The fit of a group, the model that it started from, and whose coefficients those were.
 
-    note: why it did not start from the device that was asked for; "" where it did.
+    notes: why it did not start from the device that was asked for, and what looks wrong in it.
     """
 
     result: FitResult
     start: LatencyModel
     like: str
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def joined(
@@ -47,9 +41,9 @@ def joined(
 ) -> tuple[dict[Group, tuple[Point, ...]], tuple[str, ...]]:
     """Points that may be fitted together, and a sentence for each thing that was left out.
 
-    Names are compared without capitals, blanks, `-` and `_`. Networks that `networks` lacks, and
-    features that it lacks of the others, are taken from the package's own table where that knows
-    them.
+    Names that are not found as they are written are compared by `plain_name`. Networks that
+    `networks` lacks, and features that it lacks of the others, are taken from the package's own
+    table where that knows them.
     """
     latencies = tuple(latencies)
     everyone, taken = _with_packaged(latencies, networks)
@@ -63,7 +57,7 @@ def joined(
         else:
             missing[name] += 1
     left = [f"{_rows(count)} of {name}: {LEFT_OUT[name]}" for name, count in missing.items()]
-    found, notes = groups(kept, everyone)
+    found, notes = groups(kept, everyone, [*networks, *packaged_networks()])
     return found, (*taken, *notes, *left)
 
 
@@ -90,7 +84,7 @@ def fit_group(
         elif _of_shapes(nearest) and all("ALL.n" in point.features for point in points):
             # What it says of a micro-model on the sibling gives nothing away of this device.
             result = fit(points, prior=replace(nearest, points=()))
-            return TableFit(result, nearest, sibling.id)
+            return TableFit(result, nearest, sibling.id, _said(group, "", result))
         else:
             start = _with_terms(nearest, terms)
             if start is None:
@@ -99,11 +93,18 @@ def fit_group(
                     "(--features takes .tflite files, which have all)"
                 )
     if sibling is not None and start is not None:
-        return TableFit(fit(points, terms, prior=start), start, sibling.id)
+        result = fit(points, terms, prior=start)
+        return TableFit(result, start, sibling.id, _said(group, "", result))
     start = prior_for(group.dtype, terms)
     if note:
-        note = f"{group.name()}: {note}; it starts from {start.like}"
-    return TableFit(fit(points, terms, prior=start), start, start.like, note)
+        note = f"{note}; it starts from {start.like}"
+    result = fit(points, terms, prior=start)
+    return TableFit(result, start, start.like, _said(group, note, result))
+
+
+def _said(group: Group, note: str, result: FitResult) -> tuple[str, ...]:
+    notes = (note, *doubts(result.points)) if note else doubts(result.points)
+    return tuple(f"{group.name()}: {sentence}" for sentence in notes)
 
 
 def _nearest(sibling: DeviceProfile, group: Group) -> LatencyModel | None:
@@ -155,23 +156,34 @@ def _with_packaged(
     latencies: Iterable[Latency], networks: Mapping[str, Network]
 ) -> tuple[dict[str, Network], tuple[str, ...]]:
     """Networks by all names that the latencies have for them, and a sentence on those taken."""
-    own = {plain_name(name): network for name, network in completed(networks).items()}
-    packaged = {
-        plain_name(name): network
-        for name, network in packaged_networks().items()
-        if name not in LEFT_OUT
-    }
+    whole = completed(networks)
+    own = _by_plain_names(whole)
+    packaged = _by_plain_names(
+        {name: one for name, one in packaged_networks().items() if name not in LEFT_OUT}
+    )
     found = {}
     taken = set()
     for name in dict.fromkeys(row.model for row in latencies):
-        for key in (plain_name(name), plain_name(name.split("@", maxsplit=1)[0])):
-            if key in own:
-                found[name] = own[key]
-                break
-            if key in packaged:
-                found[name] = packaged[key]
+        for key in (name, name.split("@", maxsplit=1)[0]):
+            network = whole.get(key) or own.get(plain_name(key))
+            if network is None and plain_name(key) in packaged:
+                network = packaged[plain_name(key)]
                 taken.add(name)
+            if network is not None:
+                found[name] = network
                 break
     if taken and networks:
         return found, (f"no features given of {', '.join(sorted(taken))}: the package's are used",)
     return found, ()
+
+
+def _by_plain_names(networks: Mapping[str, Network]) -> dict[str, Network]:
+    """Networks by their plain names, without those that others share it with."""
+    found: dict[str, list[Network]] = {}
+    for name, network in networks.items():
+        found.setdefault(plain_name(name), []).append(network)
+    return {
+        name: same[0]
+        for name, same in found.items()
+        if all(network.features == same[0].features for network in same)
+    }

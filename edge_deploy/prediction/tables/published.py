@@ -6,20 +6,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from edge_deploy.catalogue import DeviceProfile, all_profiles, with_latency
-from edge_deploy.prediction.latency.conformal import log_residual
+from edge_deploy.catalogue import all_profiles, with_latency
 from edge_deploy.prediction.latency.fitting import FitResult, fit
 from edge_deploy.prediction.latency.model import Interval, LatencyModel, Point
-from edge_deploy.prediction.latency.novelty import FEW_FAMILIES, SIBLING_FAMILY_HALF_WIDTH
+from edge_deploy.prediction.latency.scaling import cluster_for, scaled_models
 from edge_deploy.prediction.networks.published import published_networks
 
-from .reading import Group, Latency, groups, packaged_latencies, packaged_networks
+from .grouping import Group, groups
+from .reading import Latency, packaged_latencies, packaged_networks
 
 MADE = "2026-11-23"
 """The date of the packaged tables, not of the day on which a command ran."""
@@ -28,12 +27,6 @@ LEFT_OUT = {
     "(tensorflow/tensorflow#44032)",
 }
 """Rows of the packaged tables that nothing is fitted to, and why."""
-SAME_CORE_HALF_WIDTH = 0.134
-"""80% of the latencies scaled by clock from a Raspberry Pi 3B+ to a 3B, with the same cores, are
-within this of the published ones (as a log)."""
-OTHER_CORE_HALF_WIDTH = 0.83
-"""The same from a Raspberry Pi 3B+ to a 4B (0.66) and from a 4B to a 5 (1.01), whose cores differ:
-the mean of both."""
 _LEAST_POINTS = 2
 PRIOR_DEVICE = "pixel-3"
 _ROOT = Group(PRIOR_DEVICE, "float32", "4", "TFLite 2019-20", "none")
@@ -117,19 +110,14 @@ def catalogue_entries() -> dict[str, tuple[LatencyModel, ...]]:
     for one in published_fits():
         if one.group.device in profiles:
             profile = profiles[one.group.device]
-            cluster = _cluster(profile, one.model.threads)
+            cluster = cluster_for(profile, one.model.threads)
             found.setdefault(profile.id, []).append(replace(one.model, cluster=cluster))
 
     def entries(device_id: str, above: tuple[str, ...] = ()) -> list[LatencyModel]:
         profile = profiles[device_id]
         if device_id not in found and profile.like in profiles and profile.like not in above:
-            sibling = profiles[profile.like]
-            scaled = [
-                _scaled(model, sibling, profile)
-                for model in entries(profile.like, (*above, device_id))
-                if model.threads <= profile.cores
-            ]
-            found[device_id] = scaled
+            theirs = entries(profile.like, (*above, device_id))
+            found[device_id] = list(scaled_models(theirs, profiles[profile.like], profile))
         return found.get(device_id, [])
 
     return {name: tuple(entries(name)) for name in sorted(profiles) if entries(name)}
@@ -199,48 +187,6 @@ def _model(
     )
 
 
-def _scaled(model: LatencyModel, sibling: DeviceProfile, profile: DeviceProfile) -> LatencyModel:
-    """A sibling's model at another clock, with the residuals that it had itself."""
-    one, other = sibling.clusters[0], profile.clusters[0]
-    ratio = one.max_mhz / other.max_mhz
-    same_core = one.core == other.core
-    width = SAME_CORE_HALF_WIDTH if same_core else OTHER_CORE_HALF_WIDTH
-    if len({point.family for point in model.points}) < FEW_FAMILIES:
-        # Without points here, nothing tells a familiar network from another.
-        width = math.hypot(width, SIBLING_FAMILY_HALF_WIDTH)
-    residuals = [
-        log_residual(point.measured_ms, held)
-        for point in model.points
-        for held in [point.family_held_out_ms or point.held_out_ms]
-        if held is not None
-    ]
-    cores = "the same cores" if same_core else f"other cores ({other.core} for {one.core})"
-    return replace(
-        model,
-        cluster=_cluster(profile, model.threads),
-        coefficients={name: value * ratio for name, value in model.coefficients.items()},
-        points=(),
-        standing="guess",
-        like=sibling.id,
-        like_runtime="",
-        scale_note=(
-            f"no point of its own: the coefficients of {sibling.id} times {ratio:.3f}, the ratio "
-            f"of their clocks, with {cores}"
-        ),
-        residuals=tuple(residuals) or model.residuals,
-        spread=math.hypot(width, model.spread),
-        coverage80=None,
-    )
-
-
-def _cluster(profile: DeviceProfile, threads: int) -> str:
-    """The fastest cores where they are enough for the threads, else all."""
-    fastest = max(profile.clusters, key=lambda cluster: cluster.max_mhz)
-    if len(profile.clusters) == 1 or fastest.cores < threads:
-        return "all"
-    return fastest.name
-
-
 def _sources() -> dict[Group, str]:
     found: dict[Group, list[Latency]] = {}
     for row in packaged_latencies():
@@ -269,5 +215,5 @@ def _kinds() -> dict[str, frozenset[str]]:
 
 
 if __name__ == "__main__":
-    for written in write_again(Path(__file__).parents[1] / "devices"):
+    for written in write_again(Path(__file__).parents[2] / "devices"):
         print(written.name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from edge_deploy_runner.bench.percentiles import Estimate
 from edge_deploy_runner.bench.records import Energy
 
-from edge_deploy.catalogue import DeviceProfile, device_profile
+from edge_deploy.catalogue import DeviceProfile, device_profile, profile_power
 from edge_deploy.energy import PowerDraw, predicted_energy
 from edge_deploy.prediction.choosing import choose, same_runs
 from edge_deploy.prediction.features import features
@@ -95,7 +95,7 @@ def _models(device: DeviceProfile) -> list[LatencyModel]:
 
 
 def _power(device: DeviceProfile, threads: int) -> PowerDraw:
-    draw = device.power(threads)
+    draw = profile_power(device, threads)
     assert draw is not None
     return draw
 

@@ -5,11 +5,9 @@ The package's own tables are read with this, and any others that have their colu
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -17,11 +15,21 @@ from pathlib import Path
 from edge_deploy_runner.errors import BadInputError
 
 from edge_deploy.prediction.latency.fitting import DEFAULT_TERMS
-from edge_deploy.prediction.latency.model import Point
+
+from .csv_sheet import Sheet, read_sheet
+from .names import family_of, plain_name
 
 _NEEDED = ("model", "dtype", "device", "threads", "latency_ms", "runtime")
+# Columns that say in their name how many ms one of theirs is.
+_LATENCY_MS = {"latency_ms": 1.0, "latency_us": 1e-3, "latency_ns": 1e-6, "latency_s": 1e3}
+for _micro in ("\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}"):
+    _LATENCY_MS[f"latency_{_micro}s"] = 1e-3
+_NOT_MEASURED = frozenset({"", "-", "\N{EN DASH}", "\N{EM DASH}", "n/a", "na"})
 _BASE_FEATURES = DEFAULT_TERMS[:5]
-_DTYPES = {"fp32": "float32", "fp16": "float16"}
+_DTYPES = {
+    "float": "float32", "fp32": "float32", "f32": "float32", "fp16": "float16", "f16": "float16",
+    "i8": "int8", "u8": "uint8",
+}  # fmt: skip
 # No network of the packaged table has a tenth of it.
 _MOST_MILLIONS = 1e6
 # Words that name what is no CPU, wherever a table puts them.
@@ -29,8 +37,6 @@ _NOT_THE_CPU = re.compile(
     r"(?i)\b(gpu|opencl|opengl|nnapi|npu|tpu|edge[\s_-]?tpu|dsp|hexagon|htp|qnn|core[\s_-]?ml|"
     r"neural engine|neuron|cuda|tensorrt)\b"
 )
-# Words that sizes and variants of one family of networks are called by.
-_SIZES = re.compile(r"(?i)[\s_-]*(mobile|large|small|tiny|mini|lite\d*x?|quant\w*)$")
 
 
 @dataclass(frozen=True)
@@ -50,23 +56,6 @@ class Latency:
     delegate: str
     note: str
     source: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """What is fitted together: one device, dtype, number of threads, runtime and delegate."""
-
-    device: str
-    dtype: str
-    threads: str
-    runtime: str
-    delegate: str
-
-    def name(self) -> str:
-        """For messages and tables."""
-        threads = self.threads or "unknown"
-        unit = "thread" if threads == "1" else "threads"
-        return f"{self.device}, {self.dtype}, {threads} {unit}, {self.runtime}"
 
 
 @dataclass(frozen=True)
@@ -102,17 +91,21 @@ def parse_latencies(text: str, origin: str) -> tuple[Latency, ...]:
 
     Others may be there: unit (CPU if not), delegate, date (then a part of the runtime's name),
     note, source, and input, which then follows the model's name after an @. A row without a
-    latency is one that nobody measured, and left out. What ran on no CPU says so by its unit or its
-    delegate, or without a unit by the name of its runtime or device.
+    latency (an empty cell, a dash, n/a) is one that nobody measured, and left out. Times may stand
+    in latency_us, latency_ns or latency_s instead. What ran on no CPU says so by its unit or its
+    delegate, or without a unit by the name of its runtime or device. Between cells there are
+    commas, or else semicolons or tabs, which allow decimal commas. Raises `BadInputError`.
     """
+    sheet = read_sheet(text, (*_NEEDED, *_LATENCY_MS), _LATENCY_MS, origin)
+    column = _latency_column(sheet)
     found = []
-    for line, row in _rows(text, _NEEDED, origin):
-        if not row["latency_ms"]:
+    for line, row in sheet.rows:
+        if row[column].lower() in _NOT_MEASURED:
             continue
         where = f"{origin}, line {line}"
-        latency = _figure(row["latency_ms"], "latency_ms", where)
+        latency = _figure(row[column], column, where) * _LATENCY_MS[column]
         if latency <= 0:
-            raise BadInputError(f"{where}: latency_ms is {row['latency_ms']}; it must be above 0")
+            raise BadInputError(f"{where}: {column} is {row[column]}; it must be above 0")
         for key in ("model", "dtype", "device", "runtime"):
             if not row[key]:
                 raise BadInputError(f"{where}: {key} is empty")
@@ -123,7 +116,7 @@ def parse_latencies(text: str, origin: str) -> tuple[Latency, ...]:
                 dtype=_DTYPES.get(row["dtype"].lower(), row["dtype"].lower()),
                 device=row["device"],
                 unit=_unit(row),
-                threads=row["threads"],
+                threads=re.sub(r"\.0+$", "", row["threads"]),
                 latency_ms=latency,
                 runtime=f"{row['runtime']}, {date}" if date else row["runtime"],
                 delegate=row.get("delegate", ""),
@@ -134,6 +127,23 @@ def parse_latencies(text: str, origin: str) -> tuple[Latency, ...]:
     if not found:
         raise BadInputError(f"{origin} has no rows with a latency")
     return tuple(found)
+
+
+def _latency_column(sheet: Sheet) -> str:
+    given = [name for name in _LATENCY_MS if name in sheet.columns]
+    if len(given) > 1:
+        raise BadInputError(
+            f"{sheet.origin} has the times twice, as {' and as '.join(given)}; leave one of them"
+        )
+    unsaid = [name for name in sheet.columns if name in ("latency", "time")]
+    if unsaid and not given:
+        raise BadInputError(
+            f"{sheet.origin} has a column {unsaid[0]}, whose name does not say its unit; call it "
+            "latency_ms, latency_us, latency_ns or latency_s"
+        )
+    column = given[0] if given else "latency_ms"
+    sheet.require([column if name == "latency_ms" else name for name in _NEEDED])
+    return column
 
 
 def _unit(row: Mapping[str, str]) -> str:
@@ -147,9 +157,15 @@ def _unit(row: Mapping[str, str]) -> str:
 
 
 def parse_networks(text: str, origin: str) -> dict[str, Network]:
-    """Rows with model and a column for each feature; family is taken from the name if missing."""
+    """Rows with model and a column for each feature; family is taken from the name if missing.
+
+    Cells are separated as in `parse_latencies`. Raises `BadInputError`.
+    """
+    needed = ("model", *_BASE_FEATURES)
+    sheet = read_sheet(text, needed, DEFAULT_TERMS, origin)
+    sheet.require(needed)
     found: dict[str, Network] = {}
-    for line, row in _rows(text, ("model", *_BASE_FEATURES), origin):
+    for line, row in sheet.rows:
         where = f"{origin}, line {line}"
         values = {
             name: _figure(row[name], name, where) for name in DEFAULT_TERMS if row.get(name, "")
@@ -176,31 +192,18 @@ def parse_networks(text: str, origin: str) -> dict[str, Network]:
     return found
 
 
-def family_of(model: str) -> str:
-    """The family of a network by its name: without its sizes, in small letters.
-
-    The packaged table's own families are used for the names that it has.
-    """
-    name = model.split("@", maxsplit=1)[0]
-    if match := re.match(r"(?i)(mobilenet)[\s_-]*(v\d|edgetpu)", name):
-        return f"{match[1]}{match[2]}".lower()
-    name = re.split(r"(?i)[\s_-]*v?\d", name)[0] or name
-    while _SIZES.search(name):
-        name = _SIZES.sub("", name)
-    return re.sub(r"[\s_-]+", "-", name).strip("-").lower() or model
-
-
 def completed(networks: Mapping[str, Network]) -> dict[str, Network]:
     """Networks with the features that their table lacks, where the package knows the same one.
 
-    Known is a network of the same name whose other figures agree within 2%. A family that the
-    package has, too, gets the name that it has there.
+    Known is a network of the same `plain_name` whose other figures agree within 2%. A family that
+    the package has, too, gets the name that it has there.
     """
     known = packaged_networks()
     families = _family_names(known)
+    plainly = {plain_name(name): network for name, network in known.items()}
     found = {}
     for name, network in networks.items():
-        same = known.get(name)
+        same = known.get(name) or plainly.get(plain_name(name))
         agrees = same is not None and all(
             math.isclose(value, same.features.get(key, 0.0), rel_tol=0.02, abs_tol=0.05)
             for key, value in network.features.items()
@@ -222,73 +225,6 @@ def _family_names(networks: Mapping[str, Network]) -> dict[str, str]:
     return found | {plain_name(network.family): network.family for network in networks.values()}
 
 
-def plain_name(name: str) -> str:
-    """A name in small letters, without the marks between its words."""
-    return re.sub(r"[\s_-]+", "", name).lower()
-
-
-def groups(
-    latencies: Iterable[Latency], networks: Mapping[str, Network]
-) -> tuple[dict[Group, tuple[Point, ...]], tuple[str, ...]]:
-    """Points that may be fitted together, and a sentence for each kind of row left out.
-
-    Only what ran on the CPU, has a dtype that is certain and features. Two rows of one model in
-    a group count as one, with the lesser time, and a sentence says so.
-    """
-    found: dict[Group, dict[str, Point]] = {}
-    units: dict[str, int] = {}
-    unknown: dict[str, int] = {}
-    unsure: dict[str, int] = {}
-    again = 0
-    for row in latencies:
-        network = networks.get(row.model) or networks.get(row.model.split("@")[0])
-        if row.unit.upper() != "CPU":
-            units[row.unit] = units.get(row.unit, 0) + 1
-        elif "?" in row.dtype:
-            unsure[row.dtype] = unsure.get(row.dtype, 0) + 1
-        elif network is None:
-            unknown[row.model] = unknown.get(row.model, 0) + 1
-        else:
-            group = Group(row.device, row.dtype, row.threads, row.runtime, row.delegate)
-            point = Point(
-                row.model, network.family, row.latency_ms, network.features, runtime=row.runtime
-            )
-            points = found.setdefault(group, {})
-            name = plain_name(row.model)
-            before = points.get(name)
-            again += before is not None
-            if before is None or row.latency_ms < before.measured_ms:
-                points[name] = point
-    notes = [
-        f"{_rows_of(count)} of {unit}: how a network is split there cannot be predicted"
-        for unit, count in units.items()
-    ]
-    notes += [
-        f"{_rows_of(count)} whose dtype is not certain ({dtype})" for dtype, count in unsure.items()
-    ]
-    if unknown:
-        notes.append(
-            f"{_rows_of(sum(unknown.values()))} of networks without features: "
-            f"{', '.join(sorted(unknown))}"
-        )
-    if again:
-        notes.append(
-            f"{_rows_of(again)} of a model that its device, dtype, threads and runtime have "
-            "already: the least time counts"
-        )
-    return {group: tuple(points.values()) for group, points in found.items()}, tuple(notes)
-
-
-def _rows_of(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
-
-
-def terms_of(points: Iterable[Point]) -> tuple[str, ...]:
-    """The default terms that every point has."""
-    points = tuple(points)
-    return tuple(name for name in DEFAULT_TERMS if all(name in point.features for point in points))
-
-
 def _packaged(name: str) -> str:
     return (resources.files("edge_deploy") / "reference" / name).read_text("utf-8")
 
@@ -299,26 +235,10 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise BadInputError(f"cannot read the table {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise BadInputError(f"the table {path} is not UTF-8 text: {error}") from error
-
-
-def _rows(text: str, needed: Iterable[str], origin: str) -> Iterable[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text))
-    columns = [column.strip().lower() for column in reader.fieldnames or ()]
-    missing = [name for name in needed if name not in columns]
-    if missing:
         raise BadInputError(
-            f"{origin} lacks the column {missing[0]}; it needs {', '.join(needed)}, separated by "
-            "commas, named in its first line"
-        )
-    reader.fieldnames = columns
-    for row in reader:
-        if None in row or None in row.values():
-            raise BadInputError(
-                f"{origin}, line {reader.line_num}: its number of fields is not that of the "
-                "first line"
-            )
-        yield reader.line_num, {key: value.strip() for key, value in row.items()}
+            f"the table {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it "
+            "as CSV in UTF-8"
+        ) from error
 
 
 def _figure(text: str, key: str, where: str) -> float:

@@ -8,12 +8,11 @@ and is named as one beside the source.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .powered import PowerDraw, scaled_load
+from edge_deploy.energy import PowerDraw, scaled_load
 
-if TYPE_CHECKING:
-    from edge_deploy.catalogue.profile import Cluster, DeviceProfile, Fact
+from .profile import Cluster, DeviceProfile, Fact
 
 
 def profile_power(profile: DeviceProfile, threads: int, cluster: str = "") -> PowerDraw | None:
@@ -62,7 +61,7 @@ def _core_draws(profile: DeviceProfile, threads: int, cluster: str) -> list[Powe
     voltage = profile.facts.get("battery_v")
     busy = [
         entry
-        for entry in sorted(profile.clusters, key=lambda c: (c.name != cluster, -c.max_mhz))
+        for entry in sorted(profile.fastest_first(), key=lambda one: one.name != cluster)
         for _ in range(entry.cores)
     ][:threads]
     if voltage is None or not busy or any(c.active_ma_per_core is None for c in busy):
