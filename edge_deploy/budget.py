@@ -202,11 +202,12 @@ def _battery(document: dict[str, Any], name: str) -> Battery | None:
     efficiency = CONVERTER_EFFICIENCY
     if "efficiency" in table:
         efficiency = units.parse_percent(table["efficiency"], f"{name}: battery efficiency") / 100
-    return Battery(
-        units.parse_capacity_mah(table["capacity"], f"{name}: battery capacity"),
-        units.parse_voltage_v(table["voltage"], f"{name}: battery voltage"),
-        efficiency,
-    )
+    capacity_mah = units.parse_capacity_mah(table["capacity"], f"{name}: battery capacity")
+    voltage_v = units.parse_voltage_v(table["voltage"], f"{name}: battery voltage")
+    try:
+        return Battery(capacity_mah, voltage_v, efficiency)
+    except BadInputError as error:
+        raise BadInputError(f"{name}: {error}") from None
 
 
 def _optimize(document: dict[str, Any], name: str) -> str | None:

@@ -1,7 +1,8 @@
 """Whether a measurement can be of the device that a budget names; told before minutes of measuring.
 
 A budget's `device` is the id or the address that a measurement has: "local", "ssh" or
-"ssh://USER@HOST", "android" or "android:SERIAL", or an id of the catalogue.
+"ssh://USER@HOST", "android" or "android:SERIAL", or an id of the catalogue. The id of a device that
+the user calibrated stands for the machine that its file describes, however that was reached.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from edge_deploy_android.target import AndroidTarget
 from edge_deploy_runner.errors import UsageError
 
-from .catalogue import DeviceProfile, all_profiles
+from .catalogue import DeviceProfile, all_profiles, damaged_files, is_machine
 from .remote.target import SshTarget
 
 
@@ -43,6 +44,8 @@ def check_budget_device(
         fits = is_phone == isinstance(target, AndroidTarget)
         if isinstance(target, DeviceProfile):
             fits = wanted == target.id
+    elif wanted in damaged_files():
+        raise damaged_files()[wanted]
     else:
         near = difflib.get_close_matches(wanted.lower().replace(" ", "-"), all_profiles(), 1, 0.7)
         hint = f"did you mean {near[0]}? " if near else ""
@@ -58,23 +61,52 @@ def check_budget_device(
         )
 
 
-def other_device(wanted: str, device: Mapping[str, Any], evidence: str = "measured") -> str:
+def other_device(wanted: str, device: Mapping[str, Any], evidence: str | None = "measured") -> str:
     """Why a measurement is not of the device that a budget names; "" where it is.
 
-    `device` and `evidence` are those of the measurement.
+    `device` and `evidence` are those of the measurement, None where it is still to be made. A
+    prediction is for one id; a measured machine is every known device that describes it.
     """
     ids = [str(device[key]) for key in ("id", "target") if device.get(key)]
     if wanted in ids:
         return ""
+    is_measured = evidence != "predicted"
+    profile = all_profiles().get(wanted)
+    if is_measured and profile is not None and is_machine(profile, device):
+        return ""
     ids = list(dict.fromkeys(ids))
-    name = device.get("name")
-    if not name and device.get("model"):
-        model, maker = str(device["model"]), str(device.get("manufacturer") or "")
-        name = model if model.lower().startswith(maker.lower()) else f"{maker} {model}"
-    how = "predicted for" if evidence == "predicted" else "measured on"
-    more = ", ".join([*ids[1:], *([str(name)] if name else [])])
+    described = _described(profile) if is_measured else ""
+    if profile is None and wanted.partition(":")[0] not in ("local", "ssh", "android"):
+        described = " (of which there is no device file here)"
+    how = {None: "this is", "predicted": "this was predicted for"}.get(evidence)
+    more = ", ".join([*ids[1:], *_named(device)])
     return (
-        f"the budget is for {wanted} and this was {how} {ids[0] if ids else 'another device'}"
-        f"{f' ({more})' if more else ''}"
+        f"the budget is for {wanted}{described} and {how or 'this was measured on'} "
+        f"{ids[0] if ids else 'another device'}{f' ({more})' if more else ''}"
         + (f"; a budget names the id or the address: {' or '.join(ids)}" if ids else "")
     )
+
+
+def _named(device: Mapping[str, Any]) -> list[str]:
+    """What a measured machine is besides its id: its name, or else its processor."""
+    if device.get("name"):
+        return [str(device["name"])]
+    if device.get("model"):
+        model, maker = str(device["model"]), str(device.get("manufacturer") or "")
+        return [model if model.lower().startswith(maker.lower()) else f"{maker} {model}"]
+    if not device.get("cpu_model"):
+        return []
+    ram = device.get("ram_bytes")
+    memory = [f"{ram / 1e9:.1f} GB"] if isinstance(ram, int | float) else []
+    return [str(device["cpu_model"]), f"{device.get('cores')} cores", *memory]
+
+
+def _described(profile: DeviceProfile | None) -> str:
+    """What a computer must be to count as one that the user calibrated; "" for other devices."""
+    if profile is None or profile.origin == "package" or profile.device_tree:
+        return ""
+    if profile.kind == "phone":
+        return f" ({profile.name})"
+    ram = profile.ram_bytes()
+    memory = f", {ram[0] / 1e9:.1f} GB" if ram else ""
+    return f" ({profile.soc}, {profile.cores} cores{memory})"

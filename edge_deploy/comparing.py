@@ -13,6 +13,7 @@ import numpy as np
 from edge_deploy_runner.bench.measuring import input_ranges
 from edge_deploy_runner.bench.percentiles import Estimate, ratio_interval
 from edge_deploy_runner.bench.process import baseline_memory_bytes, start_run
+from edge_deploy_runner.bench.record_reading import measurement_from_json
 from edge_deploy_runner.bench.records import FORMAT, Measurement
 from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError
@@ -77,7 +78,7 @@ def diff(
     if kinds[0] == "accuracy":
         return compare_accuracies(documents[0], documents[1], names)
     found = [
-        Measurement.from_json(document, name)
+        measurement_from_json(document, name)
         for document, name in zip(documents, names, strict=True)
     ]
     return compare_measurements(found[0], found[1], noise, names)
@@ -203,7 +204,10 @@ def compare_measurements(
     if old.prediction is not None or new.prediction is not None:
         return compare_with_predictions(old, new, noise, names)
     devices = [_device_words(measurement) for measurement in (old, new)]
-    if devices[0] != devices[1]:
+    boards = [measurement.device.get("board") for measurement in (old, new)]
+    # A board gets another id once its owner has calibrated it.
+    same_board = boards[0] and boards[0] == boards[1] and old.evidence == new.evidence
+    if devices[0] != devices[1] and not same_board:
         raise BadInputError(
             f"{names[0]} was made on {devices[0]} and {names[1]} on {devices[1]}; compare "
             "measurements of one device"

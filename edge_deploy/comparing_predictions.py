@@ -2,7 +2,9 @@
 
 The range of a ratio runs from end to end of the two intervals. Two predictions from the same
 coefficients err together, so that their ratio is surer than its range says; and a measurement
-beside the prediction for the same model shows whether that one held.
+beside the prediction for the same model shows whether that one held, if both have one runtime.
+With two, what lies between them is the runtimes' difference as well, and is called so; it counts
+as better or worse all the same, since the slower figure is what the device gives.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ import re
 from collections.abc import Sequence
 
 from edge_deploy_runner.bench.percentiles import Estimate
-from edge_deploy_runner.bench.prediction import Basis, Prediction
+from edge_deploy_runner.bench.prediction import Basis
 from edge_deploy_runner.bench.records import Measurement
 from edge_deploy_runner.errors import BadInputError
 
-from .catalogue import all_profiles
+from .catalogue import all_profiles, is_machine
 from .changes import (
     MEMORY_NOISE,
     SIZE_NOISE,
@@ -43,6 +45,7 @@ def compare_with_predictions(
     """
     _check_alike(old, new, names)
     one_model = old.model.sha256 == new.model.sha256
+    alike = one_model and not _unlike(old, new)
     changes = [
         exact_change("size", "bytes", old.model.size_bytes, new.model.size_bytes, SIZE_NOISE)
     ]
@@ -50,12 +53,10 @@ def compare_with_predictions(
     for name in ("p50", "p90"):
         a, b = before[name], after[name]
         if a is not None and b is not None:
-            changes.append(_change(f"latency_{name}", "ms", a, b, noise, one_model))
+            changes.append(_change(f"latency_{name}", "ms", a, b, noise, alike))
     memory = [_memory(side) for side in (old, new)]
     if memory[0] is not None and memory[1] is not None and memory[0].value > 0:
-        changes.append(
-            _change("peak_memory", "bytes", memory[0], memory[1], MEMORY_NOISE, one_model)
-        )
+        changes.append(_change("peak_memory", "bytes", memory[0], memory[1], MEMORY_NOISE, alike))
     return Comparison(
         "measurement",
         names[0],
@@ -68,7 +69,8 @@ def compare_with_predictions(
 
 def _check_alike(old: Measurement, new: Measurement, names: tuple[str, str]) -> None:
     ids = [str(side.device.get("id")) for side in (old, new)]
-    if ids[0] != ids[1] and not set(ids) & _UNNAMED:
+    known = _is_same_machine(old, new) or _is_same_machine(new, old)
+    if ids[0] != ids[1] and not set(ids) & _UNNAMED and not known:
         words = [
             f"{name} is {'predicted for' if side.prediction else 'of'} {device_id}"
             for name, side, device_id in zip(names, (old, new), ids, strict=True)
@@ -110,30 +112,42 @@ def _is_foreign(machine: str, device_id: str) -> bool:
 
 
 def _is_same_machine(measured: Measurement, predicted: Measurement) -> bool:
-    """Whether a calibrated device's file names the very processor that was measured."""
-    cpu, cores = measured.device.get("cpu_model"), measured.device.get("cores")
-    return bool(cpu) and (predicted.device.get("soc"), predicted.device.get("cores")) == (
-        cpu,
-        cores,
-    )
+    """Whether the profile of the prediction's device describes the machine that was measured."""
+    if measured.prediction is not None or predicted.prediction is None:
+        return False
+    profile = all_profiles().get(str(predicted.device.get("id")))
+    return profile is not None and is_machine(profile, measured.device)
 
 
 def _change(
-    metric: str, unit: str, old: Estimate, new: Estimate, noise: float, one_model: bool
+    metric: str, unit: str, old: Estimate, new: Estimate, noise: float, alike: bool
 ) -> Change:
     ratio = new.value / old.value
     low, high = _end(new.low, new) / _end(old.high, old), _end(new.high, new) / _end(old.low, old)
     status = status_of(low, high, noise)
     return Change(
         metric, unit, old.value, new.value, ratio, None, noise, status,
-        # Of one model, figures that meet are what was to be shown.
-        is_clear=one_model or status != "same" or is_inside(low, high, noise),
+        # Of one model and one way to run it, figures that meet are what was to be shown.
+        is_clear=alike or status != "same" or is_inside(low, high, noise),
         predicted_range=(low, high),
     )  # fmt: skip
 
 
 def _end(end: float | None, figure: Estimate) -> float:
     return figure.value if end is None else end
+
+
+def _runtime(side: Measurement) -> str:
+    if side.prediction is not None:
+        return side.prediction.basis.runtime
+    return f"{side.runtime['name']} {side.runtime['version']}"
+
+
+def _unlike(one: Measurement, other: Measurement) -> list[str]:
+    """In what two runs of a model differ that a time depends on."""
+    runtime = [] if _runtime(one) == _runtime(other) else ["another runtime"]
+    threads = [] if one.spec.threads == other.spec.threads else ["other threads"]
+    return runtime + threads
 
 
 def _memory(side: Measurement) -> Estimate | None:
@@ -164,12 +178,13 @@ def _warnings(old: Measurement, new: Measurement, names: tuple[str, str]) -> lis
                     f"{name} was measured on {side.device.get('id')} and the prediction is for "
                     f"{other.device.get('id')}: whether they are one device is yours to know"
                 )
-            used, meant = (
-                f"{side.runtime['name']} {side.runtime['version']}",
-                other.prediction.basis.runtime,
-            )
+            used, meant = _runtime(side), _runtime(other)
             if used != meant:
-                found.append(f"{name} was measured with {used}, the prediction is for {meant}")
+                found.append(
+                    f"{name} was measured with {used} and the prediction is for {meant}: what lies "
+                    "between them is the difference of the two runtimes as well, not the "
+                    "prediction's error alone"
+                )
     return found
 
 
@@ -185,12 +200,12 @@ def _notes(sides: Sequence[Measurement], names: tuple[str, str], one_model: bool
     if not one_model:
         return ["one of two models is predicted and the other measured"]
     number = 0 if first is not None else 1
-    prediction, measured = sides[number].prediction, sides[1 - number]
+    return _held(sides[number], sides[1 - number], names[1 - number])
+
+
+def _held(predicted: Measurement, measured: Measurement, name: str) -> list[str]:
+    prediction = predicted.prediction
     assert prediction is not None
-    return _held(prediction, measured, names[1 - number])
-
-
-def _held(prediction: Prediction, measured: Measurement, name: str) -> list[str]:
     found = measured.latency()["p50"]
     expected = prediction.latency["p50"]
     assert found is not None
@@ -201,9 +216,11 @@ def _held(prediction: Prediction, measured: Measurement, name: str) -> list[str]
         else "above" if found.value > expected.high
         else "inside"
     )  # fmt: skip
+    unlike = _unlike(predicted, measured)
     return [
         f"{name}: the measured p50 of {found.value:.3g} ms lies {where} the predicted "
         f"{prediction.coverage:.0%} interval, {expected.low:.3g} to {expected.high:.3g} ms"
+        + (f", of {' and '.join(unlike)}" if unlike else "")
     ]
 
 

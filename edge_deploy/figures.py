@@ -107,17 +107,21 @@ def _power_figure(metric: str, measurement: Measurement, budget: Budget) -> Figu
 def _predicted_figure(
     metric: str, measurement: Measurement, prediction: Prediction, budget: Budget
 ) -> Figure | Missing:
-    """A figure of a prediction; what no prediction knows is missing."""
+    """A figure of a prediction; what no prediction knows is missing.
+
+    One that rests on an emulator's times needs the leave that these need.
+    """
+    beside = ("simulated",) if prediction.basis.standing == "simulated" else ()
     covered = f"{prediction.coverage:.0%} interval"
     known = prediction.latency.get(metric.removeprefix("latency_"))
     if known is not None:
         # How often the tail of other models lies in that of p90 nobody has counted.
         own = metric == "latency_p50"
-        words = f"its {covered}" if own else f"its interval, the {covered} of p50 included"
-        return Figure(known.value, known.low, known.high, "predicted", words)
+        words = f"its {covered}" if own else f"its range, the {covered} of p50 included"
+        return Figure(known.value, known.low, known.high, "predicted", words, beside)
     if metric == "peak_memory":
         peak = prediction.peak_memory
-        return Figure(peak.value, peak.low, peak.high, "predicted", "its interval")
+        return Figure(peak.value, peak.low, peak.high, "predicted", "its range")
     if metric in _UNPREDICTED:
         what, option = _UNPREDICTED[metric]
         return Missing(
@@ -131,7 +135,8 @@ def _predicted_figure(
     return replace(
         found,
         evidence="predicted",
-        interval=f"its interval, the latency's {covered} included",
+        beside=beside,
+        interval=f"its range, the latency's {covered} included",
     )
 
 

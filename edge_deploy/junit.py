@@ -38,19 +38,29 @@ def to_junit(verdict: Verdict) -> bytes:
 
 
 def sentence(check: Check) -> str:
-    """One line a check: the metric, its figure with the interval, its limit and its evidence."""
-    relation = "at least" if check.is_minimum else "at most"
-    limit = f"{relation} {amount(check.limit, check.unit)}"
+    """One line a check: the metric, its status, its figure, its limit and its evidence."""
     if check.value is None:
-        return f"{check.metric}: {check.status} ({limit}): {check.reason}"
+        return f"{check.metric}: {check.status} ({_limit(check)}): {check.reason}"
+    return f"{check.metric}: {check.status}, {answer(check)}"
+
+
+def answer(check: Check) -> str:
+    """What a check found, without its metric and status: the figure, the limit, the evidence."""
+    if check.value is None:
+        return f"no figure against {_limit(check)}: {check.reason}"
     interval = ""
     if check.low is not None and check.high is not None and check.low != check.high:
         interval = f" [{amount(check.low, check.unit)} - {amount(check.high, check.unit)}]"
     reason = f": {check.reason}" if check.reason else ""
     return (
-        f"{check.metric}: {check.status}, {amount(check.value, check.unit)}{interval} against "
-        f"{limit} ({check.evidence}){reason}"
+        f"{amount(check.value, check.unit)}{interval} against {_limit(check)} ({check.evidence})"
+        f"{reason}"
     )
+
+
+def _limit(check: Check) -> str:
+    relation = "at least" if check.is_minimum else "at most"
+    return f"{relation} {amount(check.limit, check.unit)}"
 
 
 def amount(value: float, unit: str) -> str:

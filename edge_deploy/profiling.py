@@ -23,12 +23,13 @@ from edge_deploy_runner.bench.operators import OperatorModel
 from edge_deploy_runner.bench.records import Energy, Measurement
 from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import UsageError
+from edge_deploy_runner.machine import environment
 from edge_deploy_runner.machine.power_log import PowerLog
 from edge_deploy_runner.progress import Progress, silent
 from edge_deploy_runner.tflite.model_file import ModelFile
 
 from .budget_device import check_budget_device, other_device
-from .catalogue import DeviceProfile, all_profiles, device_profile, recognise
+from .catalogue import DeviceProfile, device_profile, is_machine, profile_power, recognised
 from .energy import (
     Battery,
     PowerDraw,
@@ -125,11 +126,13 @@ def profile(
         refuse_operators(parsed)
         options = android or AndroidOptions()
         found = find_phone(target, delegate, options, on_progress)
-        other = other_device(for_device or "", _device(found, _recognised(found), target))
+        other = other_device(for_device or "", _device(found, recognised(found), target), None)
         if for_device is not None and other:
             raise UsageError(other)
     else:
         asked.check_for_cpu()
+        if target is None and for_device is not None:
+            _check_this_computer(for_device)
     cuts, note = cut_operators(parsed, on_progress) if operators else ((), "")
     request = Request(
         path,
@@ -147,7 +150,7 @@ def profile(
         measured = measure_on_android(target, request, cuts, options, on_progress)
     else:
         measured = _measure_over_ssh(target, request, parsed.sha256, cuts, wheels, on_progress)
-    board = _recognised(measured.measurement.device)
+    board = recognised(measured.measurement.device)
     result = replace(
         measured.measurement,
         device=_device(measured.measurement.device, board, target),
@@ -186,9 +189,7 @@ def check_device(device: str) -> SshTarget | AndroidTarget | DeviceProfile | Non
 
 
 def device_profile_of(device_id: str) -> DeviceProfile:
-    """A catalogue device, or `UsageError` that lists every valid value of --device."""
-    if device_id in all_profiles():
-        return device_profile(device_id)
+    """A catalogue device, or `UsageError` that says what --device may be."""
     try:
         return device_profile(device_id)
     except UsageError as error:
@@ -196,7 +197,17 @@ def device_profile_of(device_id: str) -> DeviceProfile:
             raise UsageError(
                 f"unknown device {device_id!r}; did you mean ssh://{device_id}?"
             ) from None
-        raise UsageError(f"{error}; or local, ssh://USER@HOST[:PORT], android[:SERIAL]") from None
+        raise UsageError(
+            f"{error}, and one at hand is local, ssh://USER@HOST[:PORT] or android[:SERIAL]"
+        ) from None
+
+
+def _check_this_computer(for_device: str) -> None:
+    """Raise `UsageError` where this computer is not the device of a budget."""
+    here = environment.describe().to_json()
+    other = other_device(for_device, _device(here, recognised(here), None), None)
+    if other:
+        raise UsageError(other)
 
 
 def _measure_over_ssh(
@@ -216,16 +227,6 @@ def _measure_over_ssh(
         runner.prepare(on_progress)
         path = runner.push_model(request.model, sha256, on_progress)
         return runner.bench(replace(request, model=Path(path)), cuts, on_progress)
-
-
-def _recognised(machine: Mapping[str, Any]) -> DeviceProfile | None:
-    """The catalogue's profile of a machine: a board by its device tree, a phone by its name."""
-    model = machine.get("model")
-    if model is None:
-        return recognise(machine.get("board"))
-    names = {str(model).lower(), f"{machine.get('manufacturer')} {model}".lower()}
-    found = [profile for profile in all_profiles().values() if profile.name.lower() in names]
-    return found[0] if found and not machine.get("emulated") else None
 
 
 def _device(
@@ -262,7 +263,8 @@ def _energy(
 ) -> tuple[Energy, tuple[str, ...]]:
     """A meter's or counter's readings, the user's watts, else a lent or own power model."""
     p50_ms = _p50_ms(result)
-    own = board.power(result.spec.threads) if board and not _ran_elsewhere(result) else None
+    model = profile_power(board, result.spec.threads) if board else None
+    own = None if _ran_elsewhere(result) else model
     held_back = held_back_between(log.telemetry)
     if log.windows:
         if held_back:
@@ -272,14 +274,15 @@ def _energy(
     if power is not None:
         return beside(predicted_energy(power, p50_ms, result.evidence), own, p50_ms), ()
     if lent is not None and (board is None or lent.id != board.id):
-        draw = lent.power(result.spec.threads)
+        draw = profile_power(lent, result.spec.threads)
         if draw is None:
             return Energy("unknown", reason=f"{lent.id} has no power model"), ()
         warning = (
             f"energy mixes this machine's latency with the power model of {lent.name}: "
             "it is not that device's energy"
         )
-        return predicted_energy(draw, p50_ms, result.evidence), (warning,)
+        is_own = is_machine(lent, result.device)
+        return predicted_energy(draw, p50_ms, result.evidence), () if is_own else (warning,)
     if log.counter:
         if held_back:
             return _held_back(held_back), ()
@@ -290,11 +293,10 @@ def _energy(
         return measured_energy(list(log.counter)), ()
     if log.reason:
         return Energy("unknown", reason=log.reason), ()
-    draw = board.power(result.spec.threads) if board else None
-    if board is not None and draw is not None:
+    if board is not None and model is not None:
         elsewhere = _ran_elsewhere(result)
         if not elsewhere:
-            return predicted_energy(draw, p50_ms, result.evidence), ()
+            return predicted_energy(model, p50_ms, result.evidence), ()
         return Energy(
             "unknown",
             reason=f"the power model of {board.id} is that of its fastest cores, and this ran on "

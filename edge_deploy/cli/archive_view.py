@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
 from .rendering import human_size, table_console
+from .sheet import Row, print_sheet
 
 if TYPE_CHECKING:
     from edge_deploy_android.archives.archive_inspection import ArchiveInspection
@@ -21,12 +19,10 @@ _COLORS = {"problem": "red", "warning": "yellow", "ok": "green"}
 
 def show_archive(found: ArchiveInspection) -> None:
     """Print an inspection for a reader."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    lines: list[Row] = []
 
-    def row(name: str, value: str) -> None:
-        table.add_row(name, Text(_printable(value)))
+    def row(name: str, value: str, style: str = "bold") -> None:
+        lines.append(Row(name, _printable(value), style=style))
 
     def rows(name: str, values: Sequence[str]) -> None:
         for number, value in enumerate(values[:_MOST_LINES] or ["none"]):
@@ -37,8 +33,7 @@ def show_archive(found: ArchiveInspection) -> None:
     row(found.kind.upper(), f"{found.path}, {human_size(found.size_bytes)}")
     row("verdict", _verdict(found))
     for finding in found.findings:
-        color = _COLORS[finding.status]
-        table.add_row(f"[{color}]{finding.status}[/{color}]", Text(_printable(finding.text)))
+        row(finding.status, finding.text, _COLORS[finding.status])
         if finding.mend:
             row("", f"-> {finding.mend}")
     row("package", _package(found))
@@ -49,7 +44,7 @@ def show_archive(found: ArchiveInspection) -> None:
     rows("libraries", _libraries(found.libraries))
     row("classes", f"{found.classes.count:,}")
     row("sha256", found.sha256)
-    table_console().print(table)
+    print_sheet(table_console(), lines)
 
 
 def _verdict(found: ArchiveInspection) -> str:

@@ -31,6 +31,7 @@ def _known_devices() -> Iterable[str]:
 known_devices = _offering(_known_devices)
 devices = _offering(lambda: ("local", "android", "android:", "ssh://", *_known_devices()))
 reachable_devices = one_of("android", "android:", "ssh://")
+measured_devices = one_of("local", "android", "android:", "ssh://")
 delegates = one_of("auto", "xnnpack", "none", "gpu", "nnapi")
 modes = one_of("shell", "app")
 cores = one_of("big", "little", "all")

@@ -74,7 +74,7 @@ def list_devices(as_json: bool) -> None:
     """
     from edge_deploy.catalogue import all_profiles, damaged_files
 
-    from . import devices_json, devices_view
+    from . import devices_json, devices_list_view
     from .rendering import emit_json, warn
 
     profiles, damaged = list(all_profiles().values()), damaged_files()
@@ -83,7 +83,7 @@ def list_devices(as_json: bool) -> None:
     if as_json:
         emit_json(devices_json.list_json(profiles, damaged))
     else:
-        devices_view.show_devices(profiles)
+        devices_list_view.show_devices(profiles)
 
 
 @command.command("show")

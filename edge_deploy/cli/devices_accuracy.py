@@ -12,14 +12,21 @@ from .options import PATH, json_option
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from edge_deploy.prediction.tables.accuracy import Bound, Row
 
 
-# From this width on every word of a fit has a column.
-_WIDE = 100
-_FIGURES = ("models", "one out", "worst", "family out", "inside 80%")
-_SHORT_FIGURES = ("models", "one out", "worst", "family", "in 80%")
+_FIGURES = ("models", "one out", "worst", "family", "in 80%")
+_LEGEND = (
+    "one out, worst: mean and largest error on a model that the fit did not see; family: mean "
+    "error where its whole family was left out; in 80%: models in the 80% interval that the others "
+    "make."
+)
+_DASHES = (
+    "-: too little was timed: one family alone, so that none can be left out (family), or too few "
+    "models for the others to make an interval (in 80%)."
+)
 
 
 @click.command("accuracy")
@@ -33,14 +40,16 @@ _SHORT_FIGURES = ("models", "one out", "worst", "family", "in 80%")
     "runtime.",
 )  # fmt: skip
 @click.option(
-    "--features", metavar="CSV", type=PATH,
-    help="Features of the networks in --table; of those that it lacks, the package's are used.",
+    "--features", metavar="CSV|MODEL", type=PATH, multiple=True,
+    help="What the table's networks are: a CSV, or .tflite files called as in the table; of those "
+    "that it lacks, the package's are used.",
 )  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Print the tables of docs/prediction.md.")
 @json_option
 def command(
-    device_id: str | None, table: str | None, features: str | None, markdown: bool, as_json: bool
-) -> None:
+    device_id: str | None, table: str | None, features: tuple[str, ...], markdown: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Say how good the predictions are on models that their fits did not see.
 
     Each published model is left out of everything in turn, alone and with its whole family, and
@@ -49,8 +58,9 @@ def command(
     from edge_deploy_runner.errors import BadInputError, UsageError
 
     from edge_deploy.catalogue import device_profile
+    from edge_deploy.prediction.calibration.latency_models import read_features
     from edge_deploy.prediction.tables import accuracy, accuracy_page
-    from edge_deploy.prediction.tables import reading as tables
+    from edge_deploy.prediction.tables.reading import read_latencies
 
     from .rendering import emit_json, note, table_console
 
@@ -67,8 +77,8 @@ def command(
         click.echo(accuracy_page.markdown(), nl=False)
         return
     if table:
-        networks = tables.read_networks(Path(features)) if features else {}
-        rows, notes = accuracy.table_rows(tables.read_latencies(Path(table)), networks)
+        networks = read_features([Path(one) for one in features])
+        rows, notes = accuracy.table_rows(read_latencies(Path(table)), networks)
     elif device_id:
         profile = device_profile(device_id)
         rows = accuracy.device_rows(profile)
@@ -105,11 +115,10 @@ def command(
 
 
 def _show(rows: tuple[Row, ...], bounds: tuple[Bound, ...], console: Console) -> None:
-    from rich.markup import escape
-
     from edge_deploy.prediction.tables.accuracy import coverage
 
     from .rendering import plain_table
+    from .sheet import print_text
 
     if bounds:
         table = plain_table("The bar")
@@ -123,30 +132,44 @@ def _show(rows: tuple[Row, ...], bounds: tuple[Bound, ...], console: Console) ->
                 bound.name, percent(bound.value), limit, "holds" if bound.holds else "MISSED"
             )
         console.print(table)
+    table = _errors(rows, wide=True)
+    unbound = console.options.update(max_width=1000)
+    if console.measure(table, options=unbound).maximum > console.width:
+        table = _errors(rows, wide=False)
+    console.print(table)
+    print_text(console, _LEGEND)
+    figures = [(row.mae_loo, row.worst, row.mae_lofo, row.coverage80) for row in rows]
+    if any(None in each for each in figures):
+        print_text(console, _DASHES)
+    share = coverage(rows)
+    if share is not None:
+        judged = sum(row.judged for row in rows)
+        console.print(f"{percent(share)} of {judged} left-out models lie inside their 80% interval")
+
+
+def _errors(rows: tuple[Row, ...], *, wide: bool) -> Table:
+    """A row a fit; `wide` gives every word of a fit its column, else it has two lines."""
+    from rich.markup import escape
+
+    from .rendering import plain_table
+
     table = plain_table("Error on models left out of the fit, predicted against published")
-    wide = console.width >= _WIDE
-    words = ("device", "dtype", "threads", "runtime") if wide else ("fit",)
-    for name in words:
-        table.add_column(name, overflow="fold")
-    for name in _FIGURES if wide else _SHORT_FIGURES:
+    table.padding = (0, 1, 0, 0)
+    for name in ("device", "dtype", "threads", "runtime") if wide else ("fit",):
+        table.add_column(name, no_wrap=wide, overflow="fold")
+    for name in _FIGURES:
         table.add_column(name, justify="right", no_wrap=True)
-    if not wide:
-        table.padding = (0, 1, 0, 0)
     for row in rows:
         group = row.group
         cells = (group.device, group.dtype, group.threads, group.runtime)
         count = "1 thread" if group.threads == "1" else f"{group.threads or '?'} threads"
-        line = f"{group.device}, {group.dtype}, {count}\n  {group.runtime}"
+        line = f"{group.device}, {group.dtype}\n  {count}, {group.runtime}"
         table.add_row(
             *map(escape, cells if wide else (line,)),
             str(row.n),
             *(percent(value) for value in (row.mae_loo, row.worst, row.mae_lofo, row.coverage80)),
         )
-    console.print(table)
-    share = coverage(rows)
-    if share is not None:
-        judged = sum(row.judged for row in rows)
-        console.print(f"{percent(share)} of {judged} left-out models lie inside their 80% interval")
+    return table
 
 
 def percent(share: float | None) -> str:

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 @click.command("calibrate")
 @click.option(
-    "--device", metavar="local|ssh://USER@HOST|android[:SERIAL]", help="The device to measure."
-)
-@click.option("--id", "device_id", metavar="ID", help="What to call it; else its own name.")
+    "--device", metavar="local|ssh://USER@HOST|android[:SERIAL]", help="The device to measure.",
+    shell_complete=completing.measured_devices,
+)  # fmt: skip
+@click.option(
+    "--id", "device_id", metavar="ID", help="What to call it; else its own name.",
+    shell_complete=completing.known_devices,
+)  # fmt: skip
 @click.option(
     "--like",
     metavar="ID",
@@ -180,26 +184,35 @@ def _show(own: OwnDevice, as_json: bool) -> None:
             }
         )
         return
-    took = f" in {calibration.seconds:.0f} s" if calibration else ""
-    table = plain_table(f"{own.id}: calibrated{took}, {own.models[0].standing}")
-    for heading in ("dtype", "threads", "cores", "runtime", "points", "error", "worst", "covered"):
+    runtimes = sorted({model.runtime for model in own.models})
+    # In a column of its own only where it tells rows apart: its names are long.
+    several = len(runtimes) > 1
+    if calibration:
+        title = f"calibrated with {calibration.runtime} in {calibration.seconds:.0f} s"
+        title += f", {own.models[0].standing}"
+    else:
+        title = "fitted to a table of times" + ("" if several else f" with {runtimes[0]}")
+    table = plain_table(f"{own.id}: {title}")
+    for heading in ("dtype", "threads", "cores", *["runtime"] * several):
         table.add_column(heading, justify="left" if heading in ("dtype", "runtime") else "right")
+    for heading in ("points", "error", "worst", "covered"):
+        table.add_column(heading, justify="right")
     for model in own.models:
         error = model.error()
         table.add_row(
-            model.dtype, str(model.threads), model.cluster, model.runtime, str(error.n),
-            _share(error.mae_loo), _share(error.worst), _share(error.coverage80),
+            model.dtype, str(model.threads), model.cluster, *[model.runtime] * several,
+            str(error.n), _share(error.mae_loo), _share(error.worst), _share(error.coverage80),
         )  # fmt: skip
     table_console().print(table)
     note("error: mean and worst on models left out, of their time; covered: how many of these the")
     note("80% interval holds")
     for model in own.models:
         if model.scale_note:
-            note(f"{model.dtype}, threads {model.threads}, like {model.like}: {model.scale_note}")
-    noise = max(model.noise for model in own.models)
-    if noise:
-        note(f"disturbed: times of the same model differ by {noise:.0%}, and predictions are")
-        note("widened by as much; calibrate again when nothing else runs, with --force")
+            runtime = f" on {model.runtime}" if several else ""
+            note(
+                f"{model.dtype}, threads {model.threads}{runtime}, like {model.like}: "
+                f"{model.scale_note}"
+            )
     note(f"written to {own.path}")
     if own.path.parent.resolve() == user_folder().resolve():
         note(f"now: edge-deploy profile MODEL --device {own.id}")

@@ -6,10 +6,34 @@ from collections.abc import Callable
 
 from edge_deploy_runner.bench.records import BatteryUse, Energy, EnergySource
 
+from .rendering import with_ends
 
-def energy_lines(energy: Energy, battery: BatteryUse | None) -> list[tuple[str, str, str]]:
-    """Rows of a table: what it is, its value with low and high, and its evidence ("" for none)."""
-    return [*_energy(energy), *(_battery(battery) if battery else ())]
+_BATTERY_FIGURES = (
+    "percent_per_1000", "hours_idle", "hours_continuous", "hours_at_rate", "percent_per_1000_high",
+    "hours_idle_high", "hours_continuous_high", "hours_at_rate_high",
+)  # fmt: skip
+
+
+Line = tuple[str, str, str]
+
+
+def energy_lines(energy: Energy, battery: BatteryUse | None, *, brief: bool = False) -> list[Line]:
+    """Rows of a table: what it is, its value with low and high, and its evidence ("" for none).
+
+    `brief` leaves out what the sources say of themselves; `energy_sources` has it.
+    """
+    return [*_energy(energy, brief), *(_battery(battery) if battery else ())]
+
+
+def energy_sources(energy: Energy) -> list[Line]:
+    """What the sources of power say of themselves, in rows."""
+    if not energy.alternatives:
+        return [("power", energy.source, "")] if energy.source else []
+    count = len(energy.alternatives)
+    return [
+        (f"power, {number} of {count}", entry.source, entry.standing)
+        for number, entry in enumerate(energy.alternatives, 1)
+    ]
 
 
 def millijoules(mj: float) -> str:
@@ -22,60 +46,52 @@ def hours(value: float) -> str:
     return f"{value:.1f} h" if value >= 1 else f"{value * 60:.3g} min"
 
 
-def _energy(energy: Energy) -> list[tuple[str, str, str]]:
+def _energy(energy: Energy, brief: bool) -> list[Line]:
     if energy.mj_per_inference is None:
         return [("energy", energy.reason, energy.evidence)]
-    lines = [
-        (
-            "energy",
-            f"{millijoules(energy.mj_per_inference)} an inference above idle"
-            + _ends(energy.low, energy.high, millijoules),
-            energy.evidence,
-        )
-    ]
+    value = f"{millijoules(energy.mj_per_inference)} an inference above idle"
+    lines = [("energy", value + _ends(energy.low, energy.high, millijoules), energy.evidence)]
     if energy.gross_mj_per_inference is not None:
-        lines.append(
-            (
-                "  with idle power",
-                millijoules(energy.gross_mj_per_inference)
-                + _ends(energy.gross_low, energy.gross_high, millijoules),
-                energy.evidence,
-            )
+        gross = with_ends(
+            energy.gross_mj_per_inference, energy.gross_low, energy.gross_high, millijoules
         )
+        lines.append(("  with idle power", gross, energy.evidence))
     if energy.idle_w is None:
         lines.append(("  idle power", "unknown", "unknown"))
     else:
-        lines.append(
-            (
-                "  idle power",
-                _watts(energy.idle_w) + _ends(energy.idle_w_low, energy.idle_w_high, _watts),
-                energy.evidence,
-            )
-        )
+        idle = with_ends(energy.idle_w, energy.idle_w_low, energy.idle_w_high, _watts)
+        lines.append(("  idle power", idle, energy.idle_evidence or energy.evidence))
     if energy.source and not energy.alternatives:
-        lines.append(("  source", energy.source, ""))
+        lines.append(("  source", _named(energy.source) if brief else energy.source, ""))
+    names = {_named(entry.source) for entry in energy.alternatives}
     for number, entry in enumerate(energy.alternatives, 1):
-        name = f"  source {number} of {len(energy.alternatives)}"
-        lines.append((name, _said_by(entry), entry.standing))
+        source = entry.source if not brief else _named(entry.source) if len(names) > 1 else ""
+        words = _figures_of(entry) + (f": {source}" if source else "")
+        lines.append((f"  source {number} of {len(energy.alternatives)}", words, entry.standing))
     return lines
 
 
-def _said_by(entry: EnergySource) -> str:
-    parts = [millijoules(entry.value) + _ends(entry.low, entry.high, millijoules)]
-    if entry.idle_w is not None:
-        parts.append(f"idle {_watts(entry.idle_w)}")
-    if entry.load_w is not None:
-        parts.append(f"load {_watts(entry.load_w)}")
-    return f"{', '.join(parts)}: {entry.source}"
+def _figures_of(entry: EnergySource) -> str:
+    powers = [
+        f"{name} {watts:.3g}"
+        for name, watts in (("idle", entry.idle_w), ("load", entry.load_w))
+        if watts is not None
+    ]
+    figure = with_ends(entry.value, entry.low, entry.high, millijoules)
+    return ", ".join((figure, *powers)) + (" W" if powers else "")
 
 
-def _battery(use: BatteryUse) -> list[tuple[str, str, str]]:
+def _named(source: str) -> str:
+    """What a source is called, without what stands in parentheses behind it."""
+    return source.partition(" (")[0]
+
+
+def _battery(use: BatteryUse) -> list[Line]:
+    cell = f"{use.capacity_mah:g} mAh at {use.voltage_v:g} V"
+    if all(getattr(use, name) is None for name in _BATTERY_FIGURES):
+        return [("battery", f"{cell}; how long it lasts is as unknown as the power", "unknown")]
     lines = [
-        (
-            "battery",
-            f"{use.capacity_mah:g} mAh at {use.voltage_v:g} V, {use.efficiency:.0%} of it usable",
-            "",
-        ),
+        ("battery", f"{cell}, {use.efficiency:.0%} of it usable", ""),
         (
             "  1000 inferences",
             _figure(
@@ -113,7 +129,7 @@ def _figure(
     value: float | None, low: float | None, high: float | None, form: Callable[[float], str]
 ) -> str:
     if value is not None:
-        return form(value) + _ends(low, high, form)
+        return with_ends(value, low, high, form)
     if high is not None:
         return f"at most {form(high)}: the idle power is not known"
     return "unknown"
@@ -121,11 +137,7 @@ def _figure(
 
 def _ends(low: float | None, high: float | None, form: Callable[[float], str]) -> str:
     """`  [190 to 230 mJ]`; nothing where there is one value."""
-    if low is None or high is None or low == high:
-        return ""
-    first, last = form(low), form(high)
-    unit = f" {last.rpartition(' ')[2]}"
-    return f"  [{first.removesuffix(unit)} to {last}]"
+    return with_ends(0.0, low, high, form).removeprefix(form(0.0))
 
 
 def _watts(watts: float) -> str:

@@ -50,17 +50,13 @@ def command(ctx: click.Context, file: str, as_json: bool) -> None:
 
 
 def _show(found: Inspection) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     from .rendering import human_size, table_console
+    from .sheet import Row, print_sheet
 
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    rows: list[Row] = []
 
-    def row(name: str, value: str) -> None:
-        table.add_row(name, Text(_printable(value)))
+    def row(name: str, value: str, style: str = "bold") -> None:
+        rows.append(Row(name, _printable(value), style=style))
 
     row("model", found.path)
     row("size", f"{human_size(found.size_bytes)}, sha256 {found.sha256[:16]}")
@@ -105,8 +101,8 @@ def _show(found: Inspection) -> None:
     row("labels", f"{len(found.labels)} ({first}, ...)" if found.labels else "none")
     row("metadata", ", ".join((*found.metadata, *found.associated_files)) or "none")
     for warning in found.warnings:
-        table.add_row("[yellow]warning[/yellow]", Text(_printable(warning)))
-    table_console().print(table)
+        row("warning", warning, "yellow")
+    print_sheet(table_console(), rows)
 
 
 def _tensor(tensor: TensorSpec) -> str:

@@ -32,7 +32,7 @@ def command(
     The exit code is 0 where every check passes, else 1: a figure that was not measured, or that
     lies too near its limit to tell, does not pass.
     """
-    from edge_deploy_runner.bench.records import read_measurement
+    from edge_deploy_runner.bench.record_reading import read_measurement
     from edge_deploy_runner.json_reader import read_json_object
     from edge_deploy_runner.output import check_free, write_json
 

@@ -12,7 +12,8 @@ from edge_deploy_runner.bench.sustained_record import Sustained
 
 from .energy_view import energy_lines
 from .prediction_view import show_prediction
-from .rendering import human_size, milliseconds, table_console, warn
+from .rendering import human_size, milliseconds, table_console, warn, with_ends
+from .sheet import Row, print_sheet, together
 
 if TYPE_CHECKING:
     from edge_deploy.changes import Comparison
@@ -50,27 +51,24 @@ def write_junit(verdict: Verdict, path: str, force: bool) -> None:
     note(f"JUnit XML written to {path}")
 
 
-def show_measurement(measurement: Measurement) -> None:
-    """The table of one measurement, its operators, and its warnings on stderr."""
-    if measurement.prediction is not None:
-        show_prediction(measurement, measurement.prediction)
-        return
-    from rich.markup import escape
-    from rich.table import Table
+def show_measurement(measurement: Measurement, why: bool = False) -> None:
+    """The table of one measurement, its operators, and its warnings on stderr.
 
+    `why`: of a prediction, how its figures come about as well.
+    """
+    if measurement.prediction is not None:
+        show_prediction(measurement, measurement.prediction, why)
+        return
     console = table_console()
     device = measurement.device
     where = device.get("name") or _phone(device) or device.get("cpu_model")
     where = where or device.get("machine") or ""
     delegate = measurement.delegate
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_column(style="dim", no_wrap=True)
+    rows: list[Row] = []
     kind = "void" if measurement.void else measurement.evidence
 
     def row(name: str, value: str, evidence: str = "") -> None:
-        table.add_row(name, escape(value), evidence)
+        rows.append(Row(name, value, evidence))
 
     row("model", f"{measurement.model.name}  (sha256 {measurement.model.sha256[:12]})")
     emulator = f"emulated by {device['emulator']}" if device.get("emulator") else ""
@@ -86,8 +84,8 @@ def show_measurement(measurement: Measurement) -> None:
         f"{_count(measurement.spec.threads, 'thread')}, delegate {delegate.words()}",
     )
     if measurement.void:
-        reasons = escape("; ".join(measurement.void))
-        table.add_row("[red]void[/red]", f"[red]{reasons}: these times do not count[/red]", "void")
+        reasons = "; ".join(measurement.void)
+        rows.append(Row("void", f"{reasons}: these times do not count", "void", "red", "red"))
     row("size", human_size(measurement.model.size_bytes), "measured")
     for name, ms in (
         ("load", measurement.load_ms),
@@ -100,8 +98,8 @@ def show_measurement(measurement: Measurement) -> None:
     slow_ms = float(np.quantile(latencies, 0.98)) / 1e6
     row(
         "latencies",
-        f"{histogram(latencies)}  {milliseconds(min(latencies) / 1e6)} to {milliseconds(slow_ms)}, "
-        f"{_count(len(latencies), 'run')}",
+        f"{together(histogram(latencies))}  {milliseconds(min(latencies) / 1e6)} to "
+        f"{milliseconds(slow_ms)}, {_count(len(latencies), 'run')}",
     )
     peak, baseline = measurement.peak_memory_bytes, measurement.baseline_memory_bytes
     if peak is None or baseline is None:
@@ -118,7 +116,7 @@ def show_measurement(measurement: Measurement) -> None:
         row(*line)
     if measurement.sustained is not None:
         _sustained_rows(measurement.sustained, row, kind)
-    console.print(table)
+    print_sheet(console, rows)
     if measurement.sweep:
         _show_sweep(measurement)
     _show_operators(measurement)
@@ -214,7 +212,7 @@ def _show_sweep(measurement: Measurement) -> None:
     from edge_deploy_runner.bench.percentiles import latency_estimates
     from rich.table import Table
 
-    table = Table(title="threads", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("threads", "p50 ms", "p90 ms", "runs"):
         table.add_column(name, justify="right")
     for point in measurement.sweep:
@@ -259,12 +257,15 @@ def show_verdict(verdict: Verdict) -> None:
     """One line a check, and the verdict."""
     from rich.markup import escape
 
-    from edge_deploy.junit import sentence
+    from edge_deploy.junit import answer
 
     console = table_console()
     for check in verdict.checks:
         style = _MARKS[check.status]
-        console.print(f"[{style}]{check.status:<12}[/] {escape(sentence(check))}", soft_wrap=True)
+        console.print(
+            f"[{style}]{check.status:<12}[/] {check.metric}: {escape(answer(check))}",
+            soft_wrap=True,
+        )
     console.print(
         f"[bold {_MARKS[verdict.status]}]verdict: {verdict.status}[/] "
         f"{escape(verdict.model)} against {escape(verdict.budget)}",
@@ -305,7 +306,8 @@ def show_comparison(comparison: Comparison) -> None:
         )  # fmt: skip
     console.print(table)
     console.print(
-        f"[bold]{comparison.status}[/]: {escape(comparison.new)} against {escape(comparison.old)}"
+        f"[bold]{comparison.status}[/]: {escape(comparison.new)} against {escape(comparison.old)}",
+        soft_wrap=True,
     )
     for text in comparison.notes:
         console.print(escape(text), soft_wrap=True)
@@ -318,7 +320,7 @@ def _estimate(found: Estimate | None, runs: int) -> str:
         return f"needs 299 runs; there are {runs}"
     if found.low is None or found.high is None:
         return f"{milliseconds(found.value)}  (too few runs for an interval)"
-    return f"{milliseconds(found.value)}  [{milliseconds(found.low)} to {milliseconds(found.high)}]"
+    return with_ends(found.value, found.low, found.high, milliseconds)
 
 
 def _count(number: int, noun: str) -> str:

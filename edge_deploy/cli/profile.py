@@ -79,6 +79,7 @@ from .options import PATH, json_option
     shell_complete=completing.known_devices,
 )
 @click.option("--no-operators", is_flag=True, help="Skip the table of operators.")
+@click.option("--why", is_flag=True, help="For a prediction: say how its figures come about.")
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the measurement (JSON).")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option(
@@ -99,7 +100,7 @@ def command(
     runtime_version: str | None, keep: bool,
     rate: str | None,
     battery: str | None, watts: str | None, power_profile: str | None, no_operators: bool,
-    output: str | None, force: bool, budget_file: str | None, accuracy_file: str | None,
+    why: bool, output: str | None, force: bool, budget_file: str | None, accuracy_file: str | None,
     junit_file: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure load time, latency, memory, operators and energy of a .tflite MODEL.
@@ -150,6 +151,11 @@ def command(
                 "--keep": keep,
             },
         )  # fmt: skip
+    elif why:
+        raise UsageError(
+            "--why explains a prediction, and this is a measurement; leave it out, or name a known "
+            "device, as in --device raspberry-pi-5"
+        )
     elif rate and not battery and not power_profile:
         raise UsageError("--rate needs a battery; add --battery, as in --battery 5000mAh@3.85V")
     kind, at, _ = (meter or "").partition("@")
@@ -215,7 +221,7 @@ def command(
     if as_json:
         emit_json(document)
     else:
-        measurement_view.show_measurement(measurement)
+        measurement_view.show_measurement(measurement, why)
         if verdict is not None:
             measurement_view.show_verdict(verdict)
     if verdict is not None and not verdict.passed:

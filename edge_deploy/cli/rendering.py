@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,6 +71,17 @@ def milliseconds(ms: float) -> str:
     if ms < 0.1:
         return f"{ms * 1000:.2f} \u00b5s"
     return f"{ms:.2f} ms" if ms >= 1 else f"{ms:.3f} ms"
+
+
+def with_ends(
+    value: float, low: float | None, high: float | None, form: Callable[[float], str]
+) -> str:
+    """`200 mJ  [190 to 230 mJ]`; the value alone where there is nothing else."""
+    if low is None or high is None or low == high:
+        return form(value)
+    first, last = form(low), form(high)
+    unit = f" {last.rpartition(' ')[2]}"
+    return f"{form(value)}  [{first.removesuffix(unit)} to {last}]"
 
 
 @contextlib.contextmanager

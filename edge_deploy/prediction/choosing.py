@@ -13,7 +13,6 @@ from edge_deploy.prediction.latency.model import LatencyModel
 DEFAULT_THREADS = 4
 # The best first: the user's own times beat published ones.
 _STANDINGS = ("measured", "read", "guess", "simulated")
-_NOT_THE_CPU = ("gpu", "nnapi")
 _VERSION = re.compile(r"(?:tflite|litert|tensorflow(?: ?lite)?)\D{0,10}(\d+)\.(\d+)", re.I)
 
 
@@ -32,22 +31,19 @@ def choose(
     them has. Raises `UsageError` for options, and `BadInputError` for models and devices without
     data, both with what there is.
     """
-    if delegate in _NOT_THE_CPU:
-        raise UsageError(
-            f"latency on {delegate.upper()} cannot be predicted: how it splits a network shows on "
-            f"the device alone, and published times hold for their own networks; {_way(device)}"
-        )
     if not device.latency:
         raise BadInputError(
-            f"no model's time on {device.name} is known, so none can be predicted; {_way(device)}, "
-            f"or `edge-deploy devices calibrate --device {target_of(device)} --id {device.id}`"
+            f"no model's time on {device.name} is known{_not_scaled(device)}, so none can be "
+            "predicted; "
+            f"{way_to_measure(device)}, or `edge-deploy devices calibrate --device "
+            f"{target_of(device)} --id {device.id}`"
         )
     found = _with(device.latency, lambda model: model.dtype == dtype)
     if not found:
         raise BadInputError(
             f"there are no times of {dtype} models on {device.name}, so this one's cannot be "
             f"predicted; convert it to one of {_listed(m.dtype for m in device.latency)}, "
-            f"or {_way(device)}{_or_calibrate(device, dtype)}"
+            f"or {way_to_measure(device)}{_or_calibrate(device, dtype)}"
         )
     if delegate != "auto":
         found = _require(
@@ -65,6 +61,20 @@ def choose(
             "measured, not assumed",
         )
     return tuple(sorted(found, key=lambda model: _rank(model, device)))
+
+
+def _not_scaled(device: DeviceProfile) -> str:
+    """Why the times of the sibling that a device's file names do not stand in for its own."""
+    sibling = all_profiles().get(device.like)
+    if sibling is None or not sibling.latency:
+        return ""
+    clockless = [one for one in (device, sibling) if one.fastest_first()[0].max_mhz is None]
+    if not clockless:
+        return ""
+    return (
+        f", and those of {sibling.id} cannot be scaled to it, as the file of {clockless[0].id} "
+        "does not say its clock (max_mhz of its clusters)"
+    )
 
 
 def same_runs(chosen: LatencyModel, models: Iterable[LatencyModel]) -> tuple[LatencyModel, ...]:
@@ -107,8 +117,10 @@ def _of_runtime(
     models: Sequence[LatencyModel], runtime: str, whose: str
 ) -> tuple[LatencyModel, ...]:
     names = list(dict.fromkeys(model.runtime for model in models))
+    # 2.1 is no part of 2.18, and 5 none of 2.5.
+    part = re.compile(rf"(?<!\d)(?<!\d\.){re.escape(runtime)}(?!\d)", re.I)
     matching = [name for name in names if name == runtime] or [
-        name for name in names if runtime.lower() in name.lower()
+        name for name in names if runtime.strip() and part.search(name)
     ]
     if len(matching) == 1:
         return _with(models, lambda model: model.runtime == matching[0])
@@ -132,8 +144,7 @@ def _require(models: tuple[LatencyModel, ...], refusal: str) -> tuple[LatencyMod
 
 
 def _rank(model: LatencyModel, device: DeviceProfile) -> tuple[object, ...]:
-    fastest = sorted(device.clusters, key=lambda cluster: -cluster.max_mhz)
-    clusters = [cluster.name for cluster in fastest]
+    clusters = [cluster.name for cluster in device.fastest_first()]
     return (
         _STANDINGS.index(model.standing),
         tuple(-number for number in runtime_age(model.runtime)),
@@ -161,7 +172,8 @@ def target_of(device: DeviceProfile) -> str:
     return {"phone": "android", "computer": "local"}.get(device.kind, "ssh://USER@HOST")
 
 
-def _way(device: DeviceProfile) -> str:
+def way_to_measure(device: DeviceProfile) -> str:
+    """What one can do instead of predicting, for a message."""
     return f"measure on the device itself, with --device {target_of(device)}"
 
 

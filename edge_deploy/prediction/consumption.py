@@ -7,7 +7,7 @@ from dataclasses import replace
 from edge_deploy_runner.bench.records import Energy, Measurement
 from edge_deploy_runner.errors import UsageError
 
-from edge_deploy.catalogue import DeviceProfile
+from edge_deploy.catalogue import DeviceProfile, profile_power
 from edge_deploy.energy import (
     Battery,
     PowerDraw,
@@ -35,7 +35,7 @@ def with_consumption(
     """
     assert predicted.prediction is not None
     latency = predicted.prediction.latency["p50"]
-    own = device.power(predicted.spec.threads, predicted.prediction.basis.cluster)
+    own = profile_power(device, predicted.spec.threads, predicted.prediction.basis.cluster)
     if power is not None:
         energy = beside(predicted_energy(power, latency), own, latency, power.standing)
     elif own is not None:

@@ -30,6 +30,7 @@ from edge_deploy_runner.tflite.model_file import ModelFile
 from edge_deploy.catalogue import DeviceProfile, all_profiles
 from edge_deploy.prediction.latency.model import Interval, LatencyModel
 
+from .accelerators import refuse_accelerator
 from .choosing import choose, same_runs, scaled_from, target_of
 from .features import features
 from .memory import predicted_memory
@@ -61,6 +62,7 @@ def predict(
     """
     spec = RunSpec(delegate=delegate)
     workload = read_workload(model)
+    refuse_accelerator(device, delegate, workload)
     found = choose(
         device,
         workload.dtype,

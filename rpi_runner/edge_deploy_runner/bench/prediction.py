@@ -17,6 +17,7 @@ from .percentiles import PERCENTILES, Estimate
 
 COVERAGE = 0.8
 PREDICTED_PERCENTILES = ("p50", "p90")
+_INTERVAL = f"interval{COVERAGE * 100:.0f}"
 # What rounding may shift the end of an interval by, as a share of it.
 _ROUNDING = 1e-9
 
@@ -180,15 +181,27 @@ def read_latency(reader: Reader) -> dict[str, Estimate]:
 
 
 def predicted_latency_json(latency: Mapping[str, Estimate]) -> dict[str, Any]:
-    """As `percentiles.latency_json`, with the intervals under a name of their own."""
+    """As `percentiles.latency_json`, with the ends under names that say what is known of them.
+
+    `interval80` is p50's, the share of models in which was counted; the ends of p90 are those of
+    p50 with a tail on top, whose share nobody has counted: a `range`.
+    """
+    ends = {name: [found.low, found.high] for name, found in latency.items()}
     return {
         **{name: latency[name].value if name in latency else None for name in PERCENTILES},
         "ci95": dict.fromkeys(PERCENTILES),
-        f"interval{COVERAGE * 100:.0f}": {
-            name: [latency[name].low, latency[name].high] if name in latency else None
-            for name in PERCENTILES
-        },
+        _INTERVAL: {**dict.fromkeys(PERCENTILES), "p50": ends.get("p50")},
+        "range": {**dict.fromkeys(PERCENTILES), "p90": ends.get("p90")},
     }
+
+
+def is_latency_json(found: Mapping[str, Any], latency: Mapping[str, Estimate]) -> bool:
+    """Whether a document's figures are those of `latency`, as written now or by older versions."""
+    expected = predicted_latency_json(latency)
+    if found == expected:
+        return True
+    ranges = expected.pop("range")
+    return found == {**expected, _INTERVAL: {**expected[_INTERVAL], "p90": ranges["p90"]}}
 
 
 def _estimate(reader: Reader) -> Estimate:

@@ -19,7 +19,7 @@ from edge_deploy_runner.version import VERSION, package_digest
 
 from .measuring import Measured, MeterChoice, Request
 from .operators import OperatorModel
-from .records import Measurement
+from .record_reading import measurement_from_json
 from .run_spec import RunSpec
 
 
@@ -91,7 +91,7 @@ def read_answer(document: Mapping[str, Any], origin: str) -> Measured:
             f"({package_digest()[:16]}); run the command again, which brings it there"
         )
     return Measured(
-        Measurement.from_json(document, origin), PowerLog.from_json(document["power"], origin)
+        measurement_from_json(document, origin), PowerLog.from_json(document["power"], origin)
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.json_reader import Reader
+from edge_deploy_runner.json_reader import EVIDENCE, Reader, read_json_object
 from edge_deploy_runner.machine.telemetry import Look, Telemetry
 
-from .prediction import Prediction, predicted_latency_json, read_latency
+from .prediction import Prediction, is_latency_json, read_latency
 from .records import (
     FORMAT,
     VERSION,
@@ -27,8 +29,16 @@ from .run_spec import RunSpec
 from .sustained_record import Sustained, SustainedWindow
 
 
-def measurement_from_json(document: Any, origin: str) -> Measurement:
-    """The measurement in a parsed JSON document; `Measurement.from_json`."""
+def read_measurement(path: str | os.PathLike[str]) -> Measurement:
+    """The measurement in a JSON file; raises `BadInputError` with the reason."""
+    return measurement_from_json(read_json_object(path), Path(path).name)
+
+
+def measurement_from_json(document: Any, origin: str = "the measurement") -> Measurement:
+    """The measurement in a parsed JSON document.
+
+    Raises `BadInputError` that names what is missing or makes no sense.
+    """
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise BadInputError(
             f'{origin} is not a measurement (no "format": "{FORMAT}"); '
@@ -126,7 +136,6 @@ def _check_figures(reader: Reader, prediction: Prediction) -> None:
     for key, stated, meant in (
         ("device.id", reader.object("device").text("id"), basis.device),
         ("threads", reader.integer("threads"), basis.threads),
-        ("latency_ms", reader.mapping("latency_ms"), predicted_latency_json(prediction.latency)),
         (
             "peak_memory_bytes",
             reader.optional_integer("peak_memory_bytes"),
@@ -135,6 +144,8 @@ def _check_figures(reader: Reader, prediction: Prediction) -> None:
     ):
         if stated != meant:
             raise reader.failure(key, "is not that of its prediction; predict again")
+    if not is_latency_json(reader.mapping("latency_ms"), prediction.latency):
+        raise reader.failure("latency_ms", "is not that of its prediction; predict again")
     energy = reader.object("energy")
     used = (energy, reader.object("battery")) if reader.values.get("battery") else (energy,)
     for figures in used:
@@ -171,7 +182,7 @@ def _share(delegate: Reader) -> float | None:
 
 
 def _energy(reader: Reader) -> Energy:
-    texts = ("evidence", "reason", "source")
+    texts = ("evidence", "reason", "source", "idle_evidence")
     # Files of older versions have no alternatives.
     sources = reader.objects("alternatives") if "alternatives" in reader.values else ()
     return Energy(
@@ -179,12 +190,23 @@ def _energy(reader: Reader) -> Energy:
         reason=reader.text("reason", ""),
         source=reader.text("source", ""),
         alternatives=tuple(_energy_source(entry) for entry in sources),
+        idle_evidence=_idle_evidence(reader),
         **{
             item.name: reader.optional_number(item.name, smallest=-math.inf)
             for item in fields(Energy)
             if item.name not in (*texts, "alternatives")
         },
     )
+
+
+def _idle_evidence(reader: Reader) -> str | None:
+    """None in files of older versions, too."""
+    found = reader.values.get("idle_evidence")
+    if found is None:
+        return None
+    if found not in EVIDENCE:
+        raise reader.failure("idle_evidence", f"is {found!r}; it is one of {', '.join(EVIDENCE)}")
+    return str(found)
 
 
 def _energy_source(reader: Reader) -> EnergySource:

@@ -7,13 +7,10 @@ the same form, with its own intervals in the place of latencies.
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from edge_deploy_runner.errors import BadInputError
-from edge_deploy_runner.json_reader import read_json_object
 from edge_deploy_runner.machine.telemetry import Look, Telemetry
 
 from .percentiles import PERCENTILES, Estimate, latency_estimates, latency_json
@@ -95,7 +92,8 @@ class Energy:
 
     `evidence` "unknown" leaves the figures None and says why in `reason`. `alternatives` holds one
     entry a source, the one that the figures start from first, where sources disagree, and nothing
-    where they do not.
+    where they do not. `idle_evidence` is that of `idle_w`, None where it is `evidence`: the user's
+    own watts stay the user's where the time beside them is predicted.
     """
 
     evidence: str
@@ -112,6 +110,7 @@ class Energy:
     idle_w_low: float | None = None
     idle_w_high: float | None = None
     alternatives: tuple[EnergySource, ...] = ()
+    idle_evidence: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -288,18 +287,3 @@ class Measurement:
             "evidence": self.evidence,
             "prediction": self.prediction.to_json() if self.prediction else None,
         }
-
-    @classmethod
-    def from_json(cls, document: Any, origin: str = "the measurement") -> Measurement:
-        """The measurement in a parsed JSON document.
-
-        Raises `BadInputError` that names what is missing or makes no sense.
-        """
-        from .record_reading import measurement_from_json
-
-        return measurement_from_json(document, origin)
-
-
-def read_measurement(path: str | os.PathLike[str]) -> Measurement:
-    """The measurement in a JSON file; raises `BadInputError` with the reason."""
-    return Measurement.from_json(read_json_object(path), Path(path).name)
