@@ -223,6 +223,31 @@ def save_digits(path: Path, digits: Digits) -> None:
     write_zip(path, members)
 
 
+# What Keras 3.13 and later say of a layer beyond what Keras 3.12, the last for Python 3.10, takes.
+LATER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "BatchNormalization": {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99},
+    "Dense": {"quantization_config": None},
+    "GlorotUniform": {"input_axes": None, "output_axes": None},
+}
+
+
+def for_older_keras(saved: Any) -> Any:
+    """A saved configuration without the defaults that older versions of Keras do not know."""
+    if isinstance(saved, list):
+        return [for_older_keras(part) for part in saved]
+    if not isinstance(saved, dict):
+        return saved
+    later = LATER_DEFAULTS.get(saved.get("class_name", ""), {})
+    kept = {key: for_older_keras(value) for key, value in saved.items()}
+    if later:
+        kept["config"] = {
+            key: value
+            for key, value in kept["config"].items()
+            if key not in later or value != later[key]
+        }
+    return kept
+
+
 def save_model(path: Path, model: keras.Model) -> None:
     """Save as .keras, without the date and the memory addresses that Keras writes into it."""
     with tempfile.TemporaryDirectory() as directory:
@@ -240,7 +265,7 @@ def save_model(path: Path, model: keras.Model) -> None:
         lambda found: f'"shared_object_id": {numbers.setdefault(found[1], len(numbers))}',
         members["config.json"].decode(),
     )
-    members["config.json"] = config.encode()
+    members["config.json"] = json.dumps(for_older_keras(json.loads(config))).encode()
     write_zip(path, members)
 
 

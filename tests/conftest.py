@@ -35,30 +35,53 @@ def required(suite: str) -> bool:
 
 def skip_or_fail(suite: str, reason: str) -> None:
     """Skip the running test, or fail it where its suite is required."""
+    __tracebackhide__ = True
     if required(suite):
         pytest.fail(f"{reason} (EDGE_DEPLOY_REQUIRE names {suite!r})")
-    pytest.skip(reason)
+    skipped = pytest.skip.Exception(reason)
+    # Its suite was named and is not required; the test's folder does not matter.
+    skipped.is_spared = True  # type: ignore[attr-defined]
+    raise skipped
 
 
 # Folders of suites; whatever else there is belongs to the pipeline.
 _SUITES = ("android", "emulated", "hardware")
 
 
+def _suite_of(node: pytest.Item | pytest.Collector) -> str:
+    if node.get_closest_marker("needs_shared"):
+        return "shared"
+    folder = node.path.relative_to(ROOT / "tests").parts[:1]
+    return folder[0] if folder and folder[0] in _SUITES else "pipeline"
+
+
+def _fail_if_required(report: pytest.TestReport | pytest.CollectReport, suite: str) -> None:
+    if required(suite):
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason} (EDGE_DEPLOY_REQUIRE names {suite!r})"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Whatever skips a test, it fails where EDGE_DEPLOY_REQUIRE names its suite."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        suite = folder if folder in _SUITES else "pipeline"
-        if item.get_closest_marker("needs_shared"):
-            suite = "shared"
-        if required(suite):
-            reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
-            report.outcome = "failed"
-            report.longrepr = f"{reason} (EDGE_DEPLOY_REQUIRE names {suite!r})"
+    spared = call.excinfo is not None and hasattr(call.excinfo.value, "is_spared")
+    if report.skipped and not hasattr(report, "wasxfail") and not spared:
+        _fail_if_required(report, _suite_of(item))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A file that skips as a whole, as `pytest.importorskip` has it, fails in the same way."""
+    report = yield
+    if report.skipped:
+        _fail_if_required(report, _suite_of(collector))
     return report
 
 

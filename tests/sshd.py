@@ -112,6 +112,17 @@ class Sshd:
         _make_key(key)
 
 
+def held_port() -> socket.socket:
+    """A port of this computer that nobody else is given while the socket is open.
+
+    It is bound and does not listen; a server that sets SO_REUSEADDR may listen there all the same.
+    """
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("127.0.0.1", 0))
+    return place
+
+
 @contextlib.contextmanager
 def running_sshd(
     folder: Path,
@@ -134,9 +145,8 @@ def running_sshd(
     home.mkdir(exist_ok=True)
     _make_key(folder / "host_key")
     _make_key(folder / "user_key")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    place = held_port()
+    port = int(place.getsockname()[1])
     known_hosts, config = folder / "known_hosts", folder / "ssh_config"
     kind, key = (folder / "host_key.pub").read_text().split()[:2]
     known_hosts.write_text(f"[127.0.0.1]:{port} {kind} {key}\n")
@@ -171,11 +181,12 @@ def running_sshd(
         },
         {"PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin", **(environment or {})},
     )
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()
+        place.close()
 
 
 @pytest.fixture(name="server")

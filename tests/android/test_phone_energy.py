@@ -81,7 +81,7 @@ def test_a_look_at_a_phone(fake_phone: FakePhone, device: AdbDevice) -> None:
     assert found.max_frequency_mhz
     assert found.memory_available_bytes
     fake_phone.fault(charging=True, hot=True)
-    time.sleep(0.5)
+    _wait(lambda: "Charging" in fake_phone.run("cat /sys/class/power_supply/battery/status")[1])
     hot = read_telemetry(lambda argv: device.run(argv).text)
     assert hot.to_telemetry().thermal_status == 3
     assert hot.battery is not None
@@ -116,7 +116,7 @@ def test_the_screen_is_put_back_when_we_are_stopped(
             "wakefulness", "screen_off_timeout", "screen_brightness_mode",
         }  # fmt: skip
         child.send_signal(how)
-        assert child.wait(30) == (130 if how == signal.SIGINT else -9)
+        assert child.wait(120) == (130 if how == signal.SIGINT else -9)
     finally:
         child.kill()
         child.wait()

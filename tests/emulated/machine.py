@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from edge_deploy_runner.process import die_with_parent
+from sshd import held_port
 
 from edge_deploy.remote.runner import RemoteRunner
 from edge_deploy.remote.ssh import SshDevice, parse_target
@@ -52,10 +53,13 @@ class Machine:
     port: int = 0
     boot_s: float = 0.0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _place: socket.socket | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or _free_port()
+        if not self.port:
+            self._place = held_port()
+            self.port = int(self._place.getsockname()[1])
         if not self.disk.exists():
             self.new_disk()
         self._write_ssh()
@@ -69,6 +73,11 @@ class Machine:
     def console(self) -> Path:
         """Everything the kernel and systemd have said since the last start."""
         return self.folder / "console.log"
+
+    def give_up_port(self) -> None:
+        """Let others have the port on this computer; the machine is not started again."""
+        if self._place is not None:
+            self._place.close()
 
     def new_disk(self) -> None:
         """Forget everything that was ever written."""
@@ -285,6 +294,7 @@ def running(machine: Machine) -> Iterator[Machine]:
         yield machine
     finally:
         machine.pull_the_plug()
+        machine.give_up_port()
 
 
 def _greets(port: int) -> bool:
@@ -294,12 +304,6 @@ def _greets(port: int) -> bool:
             return door.recv(4) == b"SSH-"
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _system_ssh() -> str:

@@ -209,19 +209,24 @@ def test_a_killed_build_leaves_nothing_that_stays(tmp_path: Path) -> None:
     model = write_model(tmp_path)
     out = tmp_path / "out"
     out.mkdir()
-    for delay in (0.2, 0.3, 0.4, 0.6):
+    caught = 0
+    for delay in (0.0, 0.001, 0.003, 0.01):
+        before = set(out.iterdir())
         process = subprocess.Popen(
             [sys.executable, "-m", "edge_deploy", "bundle", model, "--target", "android-module",
              "-o", out, "--force"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
+        while set(out.iterdir()) <= before and process.poll() is None:  # until it writes
+            time.sleep(0.001)
         time.sleep(delay)
         process.kill()
-        process.wait()
+        caught += process.wait() != 0
         module = out / "colors-android-module"
         if module.exists():
             manifest = json.loads((module / "manifest.json").read_text())
             assert all((module / name).is_file() for name in manifest["files"])
+    assert caught > 0
     done = edge_deploy("bundle", model, "--target", "android-module", "-o", out, "--force")
     assert done.returncode == 0, done.stderr
     assert [path.name for path in out.iterdir()] == ["colors-android-module"]

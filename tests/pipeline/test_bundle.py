@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -19,15 +20,17 @@ from edge_deploy_runner.errors import (
     UsageError,
 )
 from golden_keys import check_golden
-from small_bundle import HERE, answers, small_bundle, small_site, unpacked
+from small_bundle import HERE, Member, answers, changed, small_bundle, small_site, unpacked
 from small_models_photo import write_model
 from sshd import Sshd, sshd_server  # noqa: F401 - a fixture
 
+from edge_deploy.bundles import installing
 from edge_deploy.bundles.bundling import bundle
 from edge_deploy.bundles.installing import install
 from edge_deploy.bundles.reproducible_tar import Entry, write_tar_gz
 from edge_deploy.bundles.targets import BundleTarget, target_names
 from edge_deploy.bundles.wheels import SiteArchive, WheelPlatform, site_archive
+from edge_deploy.remote import ssh
 
 # What a bundle may take without its model, on the way and on the device.
 LARGEST_BUNDLE, LARGEST_INSTALLED = 35_000_000, 85_000_000
@@ -130,6 +133,22 @@ def test_a_broken_connection_is_taken_up_again(server: Sshd, tmp_path: Path) -> 
     assert answers(tmp_path / "opt")
 
 
+def test_a_bundle_is_hashed_once_on_its_way(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = small_bundle(tmp_path)
+    hashed: list[Path] = []
+
+    def note(path: Path) -> str:
+        hashed.append(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(installing, "_sha256", note)
+    monkeypatch.setattr(ssh, "_file_sha256", note)
+    install(made.path, server.url, prefix=str(tmp_path / "opt"), with_service=False)
+    assert hashed == [made.path]
+
+
 def test_a_damaged_bundle_is_not_pushed(server: Sshd, tmp_path: Path) -> None:
     made = small_bundle(tmp_path)
     data = bytearray(made.path.read_bytes())
@@ -144,13 +163,49 @@ def test_a_damaged_bundle_is_not_pushed(server: Sshd, tmp_path: Path) -> None:
 def test_what_the_device_refuses_comes_back(server: Sshd, tmp_path: Path) -> None:
     other = BundleTarget("another", "another system", WheelPlatform((3, 13), "aarch64"))
     made = small_bundle(tmp_path, target=other)
+    stages: list[str] = []
     with pytest.raises(DeviceError, match="this device is"):
-        install(made.path, server.url, prefix=str(tmp_path / "opt"), with_service=False)
+        install(
+            made.path, server.url, prefix=str(tmp_path / "opt"), with_service=False,
+            on_progress=lambda stage, done, total: stages.append(stage),
+        )  # fmt: skip
+    assert stages == ["checking the bundle"]  # it was refused before it was pushed
     cache = server.home / ".cache" / "edge-deploy" / "bundles"
     assert [path.name for path in cache.iterdir() if "installer" not in path.name] == []
     made = small_bundle(tmp_path)
     with pytest.raises(BadInputError, match="nothing is installed there"):
         install(made.path, server.url, prefix=str(tmp_path / "opt"), rollback=True)
+
+
+def test_an_older_installer_refuses_once_the_bundle_is_there(server: Sshd, tmp_path: Path) -> None:
+    """One that does not know the question; what fits installs with it as ever."""
+
+    def older(members: list[Member]) -> list[Member]:
+        record, name = json.loads(members[0][1]), "installer/command.py"
+        old = [
+            (info, data.replace(b"fits", b"later") if info.name.endswith(name) else data)
+            for info, data in members
+        ]
+        (data,) = [data for info, data in old if info.name.endswith(name)]
+        record["files"][name] |= {
+            "sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data),
+        }  # fmt: skip
+        text = json.dumps(record).encode()
+        sums = f"{hashlib.sha256(text).hexdigest()}  manifest.json\n".encode()
+        return [(old[0][0], text), (old[1][0], sums), *old[2:]]
+
+    settings = {"prefix": str(tmp_path / "opt"), "with_service": False}
+    made = changed(small_bundle(tmp_path / "a"), tmp_path / "a.tar.gz", older)
+    assert install(made, server.url, **settings).record["action"] == "installed"  # type: ignore[arg-type]
+    target = BundleTarget("another", "another system", WheelPlatform((3, 13), "aarch64"))
+    other = changed(small_bundle(tmp_path / "b", target=target), tmp_path / "b.tar.gz", older)
+    stages: list[str] = []
+    with pytest.raises(DeviceError, match="this device is"):
+        install(
+            other, server.url, **settings,  # type: ignore[arg-type]
+            on_progress=lambda stage, done, total: stages.append(stage),
+        )  # fmt: skip
+    assert any(stage.startswith("pushing") for stage in stages)
 
 
 def test_what_earlier_installs_left_is_cleared(server: Sshd, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import demo_files
 import pytest
 from conftest import ASSETS, edge_deploy, skip_or_fail
 from edge_deploy_converters.zoo import ZooError, fetch, zoo_entry
@@ -40,7 +41,8 @@ def test_without_a_network_it_does_the_digits_alone_and_says_so(tmp_path: Path) 
     assert int8["agreement"] >= 0.99
     assert int8["top1"] >= 0.94
     assert Image.open(out / "digits" / "tradeoff.png").size == (1120, 700)
-    assert list((out / "digits").glob("*.verdict.json"))
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert written == demo_files.DIGITS
     again = edge_deploy("demo", "-o", out, "--digits-only")
     assert again.returncode == 2
     assert "--force" in again.stderr

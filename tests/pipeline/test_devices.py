@@ -15,7 +15,7 @@ from golden_keys import check_golden
 from rich.console import Console
 
 from edge_deploy.catalogue import all_profiles, device_profile, with_latency
-from edge_deploy.cli import devices_view, run
+from edge_deploy.cli import devices_list_view, devices_view, run
 from edge_deploy.prediction.latency.model import LatencyModel, Point
 
 BOARD = """\
@@ -90,7 +90,8 @@ def printed(capsys: pytest.CaptureFixture[str], *line: str) -> Any:
 
 def at_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(width=width, highlight=False)
-    monkeypatch.setattr(devices_view, "table_console", lambda: console)
+    for view in (devices_view, devices_list_view):
+        monkeypatch.setattr(view, "table_console", lambda: console)
 
 
 def test_the_keys_of_a_device(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,23 +129,45 @@ def test_without_a_command_it_lists(own: Path, capsys: pytest.CaptureFixture[str
     assert "behind show" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("width", [80, 200])
-def test_the_list_fits(
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_the_list_has_a_line_a_device(
     width: int, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     at_width(width, monkeypatch)
     assert run(["devices", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines[:-1])) <= width
-    rows = [line.split()[0] for line in lines if line[:1].islower() or line[:1] == "i"]
-    assert set(rows) >= {*all_profiles()} - {"my-board"}  # no id is cut in two
-    text = "\n".join(lines)
-    for words in ("1-2 GB?", "off by 13%", "0.1-0.2", "2 A76 2", "family)"):
-        assert words in " ".join(text.split()), words
-    assert ("My Board" in text) == (width == 200)
+    table, legend = lines[1 : lines.index("")], "\n".join(lines[lines.index("") :])
+    ids = [line.split()[0] for line in table]
+    assert ids == [name + "*" * (name == "my-board") for name in all_profiles()]
+    mine = table[ids.index("my-board*")]
+    for words, least_width in (
+        ("2xA76", 0), ("13%", 0), ("1-2 GB?", 0), ("float32", 80), ("0.1-0.2", 100), ("2.5", 100),
+        ("1, 2", 140), ("My Board", 200), ("X1", 200),
+    ):  # fmt: skip
+        assert (words in mine) == (width >= least_width), words
+    assert ("Left out, for want of width: SoC" in legend) == (width < 200)
+    for words in ("?  ", "*  ", "!  ", "off by  ", "show ID"):
+        assert words in legend
+    assert ("+  " in legend) == (width >= 100)  # what it is about gave way
 
 
-@pytest.mark.parametrize(("width", "words"), [(80, "a guess"), (200, "as raspberry-pi-4b?")])
+def test_long_names_of_cores_are_left_to_show(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = BOARD.replace("Cortex-A76", "A Processor With A Long Name @ 2.30GHz")
+    text = text.replace('["1 GB", "2 GB"]', '"25277 MB"')
+    (own / "my-board.toml").write_text(text)
+    assert run(["devices"]) == 0
+    (mine,) = (line for line in capsys.readouterr().out.splitlines() if "my-board" in line)
+    assert mine.split()[1:6] == ["2", "cores", "2", "25", "GB?"]
+    assert run(["devices", "show", "my-board"]) == 0
+    out = capsys.readouterr().out
+    assert "2x A Processor With A Long Name @ 2.30GHz at 2000 MHz" in out
+    assert "25277 MB" in out
+
+
+@pytest.mark.parametrize(("width", "words"), [(80, "guess"), (200, "guess raspberry-pi-4b")])
 def test_an_entry_without_points_is_a_guess(
     width: int,
     words: str,
@@ -156,11 +179,10 @@ def test_an_entry_without_points_is_a_guess(
     (own / "my-board.toml").write_text(with_latency(BOARD, (scaled,)))
     at_width(width, monkeypatch)
     assert run(["devices"]) == 0
-    out = " ".join(capsys.readouterr().out.split())
-    assert words in out
-    assert "1 thread" in out
+    (mine,) = (line for line in capsys.readouterr().out.splitlines() if "my-board" in line)
+    assert words in " ".join(mine.split())
     assert run(["devices", "show", "my-board", "--points"]) == 0
-    assert "a table (guess)" in " ".join(capsys.readouterr().out.split())
+    assert "TFLite 2.5, xnnpack; guess [6]; fitted" in " ".join(capsys.readouterr().out.split())
     errors = printed(capsys, "devices", "show", "my-board")["latency"][0]["error"]
     assert set(errors.values()) == {None}
 
@@ -171,11 +193,33 @@ def test_show_names_every_source(own: Path, capsys: pytest.CaptureFixture[str]) 
     for words in (
         "My Board", "a [page]", "another profile", "50 to 150 mA", "60 to 200 mA", "a meter",
         "0.3 W", "1 GB to 2 GB", "guess", "1000 mAh", "XNNPACK, NPU", "TFLite 2.5",
-        "2026-01-02", "raspberry-pi-4b", "scaled by 1.5", "a table (read)", "75%", "13.3%",
-        "25.0%", "--points",
+        "2026-01-02", "raspberry-pi-4b", "scaled by 1.5", "xnnpack; read [6]", "[6] a table",
+        "75%", "13.3%", "25.0%", "--points",
     ):  # fmt: skip
         assert words in " ".join(out.split()), words
     assert "net_[a]" not in out
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_show_names_each_source_once_in_notes(
+    width: int, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = "https://example.org/a/page/whose/address/is/longer/than/many/columns/of/a/table.html"
+    (own / "my-board.toml").write_text(BOARD.replace("a page", page))
+    at_width(width, monkeypatch)
+    assert run(["devices", "show", "my-board"]) == 0
+    out = capsys.readouterr().out
+    facts, notes = out.split("Sources\n")
+    assert page not in facts
+    assert notes.split().count(page) == 1
+    numbers = [line.split()[0] for line in notes.splitlines() if line.startswith("[")]
+    assert numbers == [f"[{number}]" for number in range(1, len(numbers) + 1)]
+    lines = facts.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("cores"))
+    rows = lines[first : lines.index("", first)]
+    assert len(rows) == 14
+    assert all(line.endswith("]") for line in rows)  # a line a fact
+    assert all(number in facts for number in numbers)
 
 
 def test_show_with_points_names_every_model(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,3 +288,21 @@ def test_help_lists_all_commands_and_imports_none() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_a_clock_that_nobody_can_read_is_shown_as_unknown(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = BOARD.replace("max_mhz = 2000\n", "").replace("currents_source", "# currents_source")
+    (own / "my-board.toml").write_text(with_latency(text, (entry(1),)))
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["devices", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if line.startswith("my-board*"))
+    place = lines[0].index("GHz")
+    assert row[place : place + 4].strip() == "-"
+    assert run(["devices", "show", "my-board"]) == 0
+    assert "2x Cortex-A76 at an unknown clock" in capsys.readouterr().out
+    document = printed(capsys, "devices", "show", "my-board")
+    assert document["clusters"][0]["max_mhz"] is None
+    assert device_profile("my-board").latency[0].threads == 1

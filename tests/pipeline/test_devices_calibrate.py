@@ -95,9 +95,11 @@ def test_stopped_it_leaves_nothing(devices: Path) -> None:
     for line in child.stderr:
         if line.startswith("Round 1"):
             break
+    else:
+        pytest.fail("it ended before the first round")
     time.sleep(1.0)
     child.send_signal(signal.SIGINT)
-    assert child.wait(timeout=30) == 130
+    assert child.wait(timeout=120) == 130
     assert not [path for path in devices.rglob("*") if path.is_file()]
 
 
@@ -109,6 +111,26 @@ def test_a_table(devices: Path, tmp_path: Path) -> None:
     (model,) = json.loads(done.stdout)["models"]
     assert (model["points"], model["standing"]) == (3, "read")
     assert device_profile("my-phone").latency[0].source == "mine.csv"
+
+
+@pytest.mark.parametrize("runtimes", [1, 2])
+def test_the_runtime_is_a_column_only_where_it_tells_rows_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtimes: int
+) -> None:
+    table = tmp_path / "mine.csv"
+    rows = TABLE.splitlines()
+    newer = [row.replace("2.17", "2.18") for row in rows[1:]] if runtimes == 2 else []
+    table.write_text("\n".join([*rows, *newer]) + "\n")
+    monkeypatch.setenv("COLUMNS", "80")
+    done = edge_deploy("devices", "calibrate", "--table", table, "--id", "my-phone")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    titled = lines[0].strip() == "my-phone: fitted to a table of times with TFLite 2.17"
+    assert titled == (runtimes == 1)
+    assert ("runtime" in lines[2]) == (runtimes == 2)
+    cells = [line.split() for line in lines if line.strip().startswith("float32")]
+    assert len(cells) == runtimes  # none is folded into a second line
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_file_elsewhere_says_where_it_belongs(devices: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import small_models
-from edge_deploy_runner.bench.records import Measurement, read_measurement
+from edge_deploy_runner.bench.record_reading import measurement_from_json, read_measurement
 from edge_deploy_runner.errors import BadInputError, UsageError
 from golden_keys import check_golden
 from known_devices import FACTS, KINDS, latency, write_device
@@ -90,7 +90,7 @@ def test_a_prediction_holds_its_promises(model: Path) -> None:
     assert basis.replace_with == (
         f"edge-deploy profile {model} --device ssh://USER@HOST --threads 4"
     )
-    assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert measurement_from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 def test_the_command_is_for_the_users_own_shell() -> None:
@@ -129,6 +129,8 @@ def test_energy_is_worked_out_from_the_ends_of_both(model: Path) -> None:
     stated = edge_deploy.profile(model, device="test-board", power=user_power(2.0, 5.0))
     assert stated.energy.mj_per_inference == pytest.approx(3.0 * p50.value)
     assert stated.energy.evidence == "predicted"  # the watts are the user's, the time is not
+    assert (stated.energy.idle_w, stated.energy.idle_evidence) == (2.0, "user")
+    assert found.energy.idle_evidence is None
 
 
 def test_batteries(model: Path) -> None:
@@ -151,7 +153,7 @@ def test_a_sweep_of_predictions(model: Path) -> None:
     assert found.spec.threads == 4
     assert found.sweep[0].latency()["p50"] != found.latency()["p50"]
     assert found.sweep[2].latency() == found.latency()
-    assert Measurement.from_json(found.to_json()) == found
+    assert measurement_from_json(found.to_json()) == found
 
 
 def test_sources_that_disagree_are_both_shown(model: Path, devices: Path) -> None:
@@ -281,12 +283,35 @@ def test_the_table_says_what_it_rests_on(
     for words in (
         "nothing was run", "times of 8 models", "fitted 2026-01-31", "LiteRT 2.1", "net-",
         "my own phone (measured by you)", "a table that was made up", "80% of models",
-        "no prediction knows them", "a guess", "To measure instead: edge-deploy profile",
+        "To measure instead: edge-deploy profile",
     ):  # fmt: skip
         assert words in text
     assert "(on " not in text
     assert "disagrees" in text
     assert "Warning: another source disagrees" in captured.err
+
+
+def test_why_adds_how_the_figures_come_about(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["profile", str(model), "--device", "test-phone"]
+    told = {}
+    for options in ([], ["--why"], ["--json"], ["--json", "--why"]):
+        assert run([*line, *options]) == 0
+        told[" ".join(options)] = " ".join(capsys.readouterr().out.split())
+    for words in ("no prediction knows them", "times p50, a guess", "(--runtime-version)"):
+        assert words not in told[""]
+        assert words in told["--why"]
+    assert told["--json"] == told["--json --why"]
+
+
+@pytest.mark.parametrize("device", ["local", "ssh://pi@host", "android"])
+def test_a_measurement_has_no_why(
+    model: Path, capsys: pytest.CaptureFixture[str], device: str
+) -> None:
+    code, text = refused(capsys, "profile", model, "--device", device, "--why")
+    assert code == 2
+    assert "--why explains a prediction" in text
 
 
 @pytest.mark.parametrize(
@@ -303,8 +328,8 @@ def test_the_table_says_what_it_rests_on(
         (["--keep"], 2, "--keep needs"),
         (["--threads", "3"], 2, "are of 1, 2, 4 threads"),
         (["--threads", "0"], 2, "threads"),
-        (["--delegate", "gpu"], 2, "latency on GPU cannot be predicted"),
-        (["--delegate", "nnapi"], 2, "latency on NNAPI cannot be predicted"),
+        (["--delegate", "gpu"], 2, "that delegate on Android only"),
+        (["--delegate", "nnapi"], 2, "that delegate on Android only"),
         (["--delegate", "tpu"], 2, "unknown delegate"),
         (["--delegate", "none"], 2, "are of xnnpack"),
         (["--runtime-version", "TFLite 1.15"], 2, "LiteRT 2.1, TFLite 2.5"),
@@ -331,8 +356,8 @@ def test_a_runtime_version_is_for_predictions(
 def test_an_unknown_device_lists_near_ones(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, text = refused(capsys, "profile", model, "--device", "test-bord")
     assert code == 2
-    assert "did you mean test-board" in text
-    assert "raspberry-pi-5" in text
+    assert "did you mean test-board? `edge-deploy devices list` has all" in text
+    assert "raspberry-pi-5" not in text  # which is not near
 
 
 @pytest.mark.parametrize(
@@ -409,7 +434,7 @@ def test_every_device_of_the_catalogue_answers(model: Path, device: str) -> None
     assert found.prediction is not None
     assert found.prediction.basis.device == device
     assert found.prediction.basis.replace_with.startswith("edge-deploy profile")
-    assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert measurement_from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 # Runs one command line, then prints which modules were imported.

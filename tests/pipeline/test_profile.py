@@ -20,18 +20,24 @@ from edge_deploy_runner.bench import measuring
 from edge_deploy_runner.bench import operators as operator_bench
 from edge_deploy_runner.bench.measuring import MeterChoice
 from edge_deploy_runner.bench.process import BenchProcess, start_run
-from edge_deploy_runner.bench.records import Measurement, OperatorTiming
+from edge_deploy_runner.bench.record_reading import measurement_from_json
+from edge_deploy_runner.bench.records import OperatorTiming
 from edge_deploy_runner.bench.run_spec import RunSpec
-from edge_deploy_runner.errors import BadInputError, DeviceError
+from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
 from edge_deploy_runner.machine import environment
 from edge_deploy_runner.machine.power_meters import PowerReading, alternate
 from edge_deploy_runner.tflite.model_file import ModelFile
 from golden_keys import check_golden
+from known_devices import FACTS, latency
 from measurements import made_up
 
+from edge_deploy.budget import parse_budget
+from edge_deploy.catalogue import device_profile
 from edge_deploy.cli import run
 from edge_deploy.energy import Battery, user_power
+from edge_deploy.judging import judge
 from edge_deploy.operator_cutting import cut_operators
+from edge_deploy.prediction.calibration.device_file import device_text
 from edge_deploy.profiling import profile
 
 
@@ -84,7 +90,7 @@ def test_the_json_keys_are_golden_and_come_back(model: Path) -> None:
         rate_hz=1.0,
     )
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert Measurement.from_json(document) == found
+    assert measurement_from_json(document) == found
     # The machine decides which temperatures there are.
     for side in ("before", "after"):
         document["telemetry"][side]["temperatures_celsius"] = None
@@ -242,7 +248,8 @@ def test_the_child_dies_with_its_parent(model: Path) -> None:
     number = int(parent.stdout.readline())
     parent.kill()
     parent.wait()
-    for _ in range(100):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         if not _is_running(number):
             return
         time.sleep(0.1)
@@ -413,3 +420,51 @@ def test_a_child_that_crashes_on_one_operator_costs_only_that_one(
     assert [entry.ms is None for entry in timings] == [False, True, False, False, False]
     assert "crashed" in timings[1].reason
     assert "1 of 5" in note
+
+
+def test_a_budget_for_another_computer_is_refused_before_anything_runs(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "devices"
+    folder.mkdir()
+    monkeypatch.setenv("EDGE_DEPLOY_DEVICES", str(folder))
+    here = environment.describe().to_json()
+    path = folder / "here.toml"
+    entries = [latency(cluster="all", threads=1)]
+    path.write_text(device_text("here", path, entries, machine=here, max_mhz=1500.0))
+    found = profile(model, spec=SHORT, operators=False, for_device="here")
+    assert found.device["id"] == "local"
+    budget = parse_budget('device = "here"\n[limits]\nsize = "1 GB"')
+    assert judge(found, budget).passed
+    other = {**here, "cores": here["cores"] + 1}
+    path.unlink()
+    path.write_text(device_text("here", path, entries, machine=other, max_mhz=1500.0))
+
+    def no_run(*_: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("edge_deploy.profiling.measure", no_run)
+    with pytest.raises(UsageError, match=r"the budget is for here .* and this is local"):
+        profile(model, for_device="here")
+    assert judge(found, budget).status == "unmeasured"
+
+
+def test_the_power_model_of_this_very_machine_is_not_lent(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_DEPLOY_DEVICES", str(tmp_path))
+    here = environment.describe().to_json()
+    for device_id, machine in (("here", here), ("there", {**here, "cores": here["cores"] + 1})):
+        path = tmp_path / f"{device_id}.toml"
+        entries = [latency(cluster="all", threads=1)]
+        text = device_text(device_id, path, entries, machine=machine, max_mhz=1500.0)
+        path.write_text(text.replace("[facts.ram]", f"[facts]\n{FACTS}\n[facts.ram]"))
+
+    def warnings(device_id: str) -> list[str]:
+        found = profile(
+            model, spec=SHORT, operators=False, device_profile=device_profile(device_id)
+        )
+        assert found.energy.mj_per_inference is not None
+        return [text for text in found.warnings if "it is not that device's energy" in text]
+
+    assert (len(warnings("here")), len(warnings("there"))) == (0, 1)

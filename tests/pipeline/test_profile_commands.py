@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 import small_models
-from edge_deploy_runner.bench.records import read_measurement
+from edge_deploy_runner.bench.record_reading import read_measurement
 from edge_deploy_runner.errors import UsageError
 from golden_keys import check_golden
 
@@ -126,7 +126,7 @@ def test_diff_of_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         (["--delegate", "gpu"], 2, "auto, xnnpack, none"),
         (["--runs", "0"], 2, "--runs is 0"),
         (["--seconds", "-1"], 2, "--seconds is -1"),
-        (["--power-profile", "toaster"], 2, "Known devices"),
+        (["--power-profile", "toaster"], 2, "`edge-deploy devices list` has all"),
         (["--battery", "much"], 3, "5000mAh@3.85V"),
         (["--watts", "6:2"], 3, "above the idle"),
         (["--rate", "1/s"], 2, "--battery"),

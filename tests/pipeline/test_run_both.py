@@ -137,6 +137,26 @@ def some_lines(child: subprocess.Popen[bytes], least: int) -> bytes:
     return said
 
 
+def wait_until_nothing_more_fits(child: subprocess.Popen[bytes]) -> None:
+    """Until the pipe is as good as full and grows no more: the child waits to write."""
+    assert child.stdout is not None
+    unread, deadline = 0, time.monotonic() + 120
+    while True:
+        before, unread = unread, unread_bytes(child.stdout.fileno())
+        if unread == before > 30_000:
+            return
+        assert child.poll() is None, "it ended before the pipe was full"
+        assert time.monotonic() < deadline, f"{unread} bytes lie in the pipe"
+        time.sleep(1)
+
+
+def unread_bytes(descriptor: int) -> int:
+    import fcntl  # there is none on Windows
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def whole_lines(said: bytes) -> list[dict[str, Any]]:
     assert said.endswith(b"\n")
     return [json.loads(line) for line in said.splitlines()]
@@ -168,7 +188,7 @@ def test_a_signal_ends_it_between_two_lines(
 def test_a_signal_while_nobody_reads_cuts_no_line_either(tmp_path: Path) -> None:
     with start("edge_deploy_runner", tmp_path, "--json") as child:
         some = some_lines(child, 1)
-        time.sleep(3)  # by now the pipe may be full, and the child waits in the middle of a line
+        wait_until_nothing_more_fits(child)
         child.send_signal(signal.SIGTERM)
         rest, errors = child.communicate(timeout=60)
     assert child.returncode == 143

@@ -52,7 +52,7 @@ HUNG_FOLDER = (
     "real = os.scandir\n"
     "def hang(path):\n"
     "    if os.path.exists('hang') and threading.current_thread().name == 'capture':\n"
-    "        time.sleep(600)\n"
+    "        open('begun', 'a').close(); time.sleep(600)\n"
     "    return real(path)\n"
     "os.scandir = hang\n"
 )
@@ -66,8 +66,10 @@ def test_what_hangs_does_not_feed_the_watchdog(
 ) -> None:
     service = start(config(), watchdog_s=2.0, before=before).ready()
     service.wait(lambda: service.listen().count("WATCHDOG=1") >= 2)
+    (folder / "begun").unlink(missing_ok=True)  # the trial run at the start
     (folder / "hang").touch()
     put(folder, "red", "a.png")
+    service.wait((folder / "begun").exists)
     time.sleep(3)
     fed = service.listen().count("WATCHDOG=1")
     time.sleep(3)

@@ -77,6 +77,21 @@ def test_a_command_that_takes_too_long_is_left(device: SshDevice) -> None:
         assert device.shell("echo still here").stdout == b"still here\n"
 
 
+def test_whoever_listens_slowly_is_waited_for(
+    device: SshDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "_READING_LIMIT_S", 0.3)
+    heard: list[str] = []
+
+    def listen(line: str) -> None:
+        time.sleep(0.8)
+        heard.append(line)
+
+    with device:
+        done = device.shell("echo one >&2; echo two >&2; exit 3", on_stderr=listen)
+    assert (done.returncode, done.stderr, heard) == (3, "one\ntwo", ["one", "two"])
+
+
 def test_nothing_stays_behind(device: SshDevice, server: Sshd) -> None:
     with device:
         folder = device._folder
@@ -89,7 +104,8 @@ def test_nothing_stays_behind(device: SshDevice, server: Sshd) -> None:
         device.shell("true")
     assert not Path(folder).exists()
     assert master.poll() is not None
-    for _ in range(100):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
         if not server.connections():
             return
         time.sleep(0.05)
@@ -213,6 +229,18 @@ def test_a_push_arrives_once(device: SshDevice, server: Sshd, big: Path) -> None
         device.push(big, str(there))
         assert there.read_bytes() == big.read_bytes()
     assert [path.name for path in there.parent.iterdir()] == [there.name]
+
+
+def test_a_sha256_that_the_caller_knows_is_what_counts(
+    device: SshDevice, server: Sshd, big: Path
+) -> None:
+    known = hashlib.sha256(big.read_bytes()).hexdigest()
+    with device:
+        device.push(big, "~/known.bin", sha256=known)
+        assert (server.home / "known.bin").read_bytes() == big.read_bytes()
+        with pytest.raises(DeviceError, match="damaged twice"):
+            device.push(big, "~/other.bin", sha256="0" * 64)
+    assert not (server.home / "other.bin").exists()
 
 
 def test_an_empty_file_is_pushed(device: SshDevice, server: Sshd, tmp_path: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import time
 from pathlib import Path
 
+import edge_deploy_android
 import pytest
-from edge_deploy_android.adb import Adb
+from edge_deploy_android import shell_session
+from edge_deploy_android.adb import Adb, AdbDevice
 from edge_deploy_android.target import AndroidTarget
 from edge_deploy_runner.errors import DeviceError
 
@@ -160,3 +164,54 @@ def test_whether_its_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(listening.getsockname()[1]))
         assert adb.server_is_running()
     assert not adb.server_is_running()
+
+
+@pytest.fixture
+def phone(tmp_path: Path) -> AdbDevice:
+    """A phone whose shell is this computer's."""
+    lines = ['if [ "$1" = version ]; then echo "Android Debug Bridge version 1.0.41"; exit; fi']
+    return AdbDevice(Adb(script(tmp_path / "adb", *lines, 'exec sh -c "$5"')), "SERIAL")
+
+
+def test_whoever_listens_slowly_is_waited_for(
+    phone: AdbDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken for a lost connection: what came behind the line was not read any more."""
+    monkeypatch.setattr(shell_session, "_READING_LIMIT_S", 0.3)
+    heard: list[str] = []
+
+    def listen(line: str) -> None:
+        time.sleep(0.8)
+        heard.append(line)
+
+    done = phone.shell("echo one >&2; echo two >&2; exit 3", on_stderr=listen)
+    assert (done.returncode, done.stderr, heard) == (3, "one\ntwo", ["one", "two"])
+    with phone.open_shell("echo three; exit 4", "asking", on_stdout=listen) as session:
+        assert session.completed(10).returncode == 4
+    assert heard[2:] == ["three"]
+
+
+def test_a_program_that_holds_the_output_open_is_not_waited_for(
+    phone: AdbDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell_session, "_READING_LIMIT_S", 0.3)
+    begin = time.monotonic()
+    assert phone.shell("sleep 30 & echo out; exit 3").returncode == 3
+    assert time.monotonic() - begin < 10
+
+
+def test_a_line_that_never_comes_is_a_lost_connection(phone: AdbDevice) -> None:
+    with pytest.raises(DeviceError, match="the connection to SERIAL was lost while asking"):
+        phone.shell("kill -9 $$", what="asking")
+
+
+def test_one_module_runs_other_programs() -> None:
+    package = Path(edge_deploy_android.__file__).parent
+    found = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "subprocess"), path
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called.startswith(("subprocess.", "os.exec", "os.spawn", "os.popen", "os.system")):
+                found.add(path.relative_to(package).as_posix())
+    assert found == {"adb.py"}

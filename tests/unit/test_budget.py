@@ -81,6 +81,10 @@ def test_minima_are_minima() -> None:
         ("[limits]\nsize='1 MB'\n[battery]\ncapacity='1 mAh'", "voltage"),
         ("[limits]\nsize='1 MB'\n[battery]\ncapacity='0 mAh'\nvoltage='1 V'", "greater than 0"),
         ("[limits]\nsize='1 MB'\n[battery]\ncapacity='-2 mAh'\nvoltage='1 V'", "negative"),
+        (
+            "[limits]\nsize='1 MB'\n[battery]\ncapacity='2 mAh'\nvoltage='1 V'\nefficiency='0 %'",
+            "b.toml: a battery's efficiency is 0.0",
+        ),
         ("[limits]\nsize='1 MB'\n[optimize]\nmetric='speed'", "exactly one of"),
         ("[limits]\nsize='1 MB'\n[optimize]\nmetric=['size', 'accuracy']", "exactly one of"),
         ("[limits]\nsize='1 MB'\n[optimize]\n", "exactly one of"),

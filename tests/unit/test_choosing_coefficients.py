@@ -46,6 +46,15 @@ def test_a_runtime_without_times_lists_those_that_have_some(tmp_path: Path, name
         choose(found, "float32", runtime=name)
 
 
+@pytest.mark.parametrize("part", ["2.1", "18", "8", "20", "", " "])
+def test_a_part_of_a_number_is_no_part_of_a_runtimes_name(tmp_path: Path, part: str) -> None:
+    found = device(tmp_path, latency(runtime="TFLite 2.18, 2024"))
+    with pytest.raises(UsageError, match=r"none of them is that; .* of TFLite 2.18, 2024"):
+        choose(found, "float32", runtime=part)
+    for known in ("2", "2.18", "tflite 2", "2024"):
+        assert choose(found, "float32", runtime=known)
+
+
 def test_names_with_commas_are_told_apart(tmp_path: Path) -> None:
     runtimes = ("TFLite 2.5, 32-bit", "TFLite 2.5, 64-bit")
     found = device(tmp_path, *(latency(runtime=runtime) for runtime in runtimes))
@@ -65,13 +74,6 @@ def test_a_dtype_without_times_is_refused(tmp_path: Path) -> None:
     found = device(tmp_path, latency(), latency(dtype="int8"))
     with pytest.raises(BadInputError, match=r"no times of int16x8 models.*float32, int8"):
         choose(found, "int16x8")
-
-
-@pytest.mark.parametrize("delegate", ["gpu", "nnapi"])
-def test_accelerators_are_refused(tmp_path: Path, delegate: str) -> None:
-    found = device(tmp_path, latency(), kind="phone")
-    with pytest.raises(UsageError, match=f"latency on {delegate.upper()} cannot be.*android"):
-        choose(found, "float32", delegate=delegate)
 
 
 def test_a_delegate_is_never_traded_for_another(tmp_path: Path) -> None:

@@ -110,6 +110,21 @@ def test_two_devices_are_refused() -> None:
         compare_measurements(made_up(), made_up(evidence="simulated"))
 
 
+def test_a_board_is_the_same_after_its_owner_has_calibrated_it() -> None:
+    board = {"board": "Raspberry Pi 4 Model B Rev 1.5"}
+    before, after = (
+        replace(made_up(), device={**made_up(device=device_id).device, **board})
+        for device_id in ("raspberry-pi-4b", "my-pi")
+    )
+    assert compare_measurements(before, after).status == "same"
+    for other in (
+        replace(after, device={**after.device, "board": "Raspberry Pi 4 Model B Rev 1.2"}),
+        replace(after, evidence="simulated"),
+    ):
+        with pytest.raises(BadInputError, match="one device"):
+            compare_measurements(before, other)
+
+
 def test_two_phones_are_refused_and_ways_to_run_are_said() -> None:
     phone = {"id": "android", "manufacturer": "Google", "model": "Pixel 8", "mode": "shell"}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from edge_deploy_runner.bench.records import Measurement, ModelIdentity
+from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError
 from known_devices import latency, write_device
 from measurements import basis, made_up, predicted
@@ -26,7 +27,8 @@ def measured_on(machine: str, **changes: Any) -> Measurement:
 
 
 def on_the_phone(ms: float, **changes: Any) -> Measurement:
-    return made_up([ms] * 300, device="pixel-4", **{"peak_memory_bytes": 40_000_000, **changes})
+    usual = {"peak_memory_bytes": 40_000_000, "spec": RunSpec(threads=4)}
+    return made_up([ms] * 300, device="pixel-4", **{**usual, **changes})
 
 
 def change(found: Comparison, metric: str) -> Change:
@@ -85,7 +87,8 @@ def test_a_calibrated_computer_is_known_again(
     monkeypatch.setenv("EDGE_DEPLOY_DEVICES", str(tmp_path))
     cpu = "Intel Celeron J4125"
     path = write_device(tmp_path, [latency()], "my-box", "computer")
-    path.write_text(path.read_text().replace("Cortex-A76", cpu))
+    text = path.read_text().replace("Cortex-A76", cpu).replace("a test chip", cpu)
+    path.write_text(text.replace("cores = 8", "cores = 4"))
     device = {"id": "my-box", "name": "my-box", "soc": cpu, "cores": 4}
     found = predicted(rests_on=basis(device="my-box"), device=device)
     same = compare_measurements(found, measured_on("x86_64", cpu_model=cpu, cores=4))
@@ -96,6 +99,19 @@ def test_a_calibrated_computer_is_known_again(
         compare_measurements(found, measured_on("aarch64"))
 
 
+def test_a_board_that_the_user_calibrated_is_still_one_of_its_kind() -> None:
+    board = {"board": "Raspberry Pi 4 Model B Rev 1.5", "machine": "aarch64"}
+    found = made_up(device="my-pi")
+    found = replace(found, device={**found.device, **board})
+    device = {"id": "raspberry-pi-4b", "name": "Raspberry Pi 4B"}
+    prediction = predicted(rests_on=basis(device="raspberry-pi-4b"), device=device)
+    warnings = compare_measurements(prediction, found).warnings
+    assert not any("whether they are one device" in text for text in warnings)
+    other = replace(found, device={**found.device, "board": "Raspberry Pi 5 Model B Rev 1.0"})
+    with pytest.raises(BadInputError, match="compare figures of one device"):
+        compare_measurements(prediction, other)
+
+
 @pytest.mark.parametrize(
     ("ms", "where", "status"),
     [(11.5, "inside", "same"), (13.0, "above", "worse"), (7.0, "below", "better")],
@@ -104,16 +120,36 @@ def test_a_measurement_shows_whether_the_prediction_held(
     ms: float, where: str, status: str
 ) -> None:
     found = compare_measurements(predicted(), on_the_phone(ms))
-    assert f"lies {where} the predicted 80% interval, 8 to 12 ms" in found.notes[0]
+    prediction = predicted(rests_on=basis(runtime="ai_edge_litert 2.3.0"))
+    found = compare_measurements(prediction, on_the_phone(ms))
+    assert found.notes[0].endswith(f"lies {where} the predicted 80% interval, 8 to 12 ms")
     assert change(found, "latency_p50").status == status
     assert change(found, "latency_p50").is_clear
     assert change(found, "peak_memory").status == "same"
-    assert any("was measured with ai_edge_litert 2.3.0" in text for text in found.warnings)
-    same_runtime = predicted(rests_on=basis(runtime="ai_edge_litert 2.3.0"))
-    warnings = compare_measurements(same_runtime, on_the_phone(ms)).warnings
-    assert not any("was measured with" in text for text in warnings)
-    turned = compare_measurements(on_the_phone(ms), predicted())
+    assert not any("was measured with" in text for text in found.warnings)
+    turned = compare_measurements(on_the_phone(ms), prediction)
     assert turned.notes[0].startswith("old: the measured p50")
+
+
+@pytest.mark.parametrize(
+    ("ms", "status", "is_clear"), [(11.5, "same", False), (13.0, "worse", True)]
+)
+def test_another_runtime_is_not_the_predictions_error_alone(
+    ms: float, status: str, is_clear: bool
+) -> None:
+    for old, new, name in (
+        (predicted(), on_the_phone(ms), "new"),
+        (on_the_phone(10 / ms * 10), predicted(), "old"),
+    ):
+        found = compare_measurements(old, new)
+        assert any(
+            text.startswith(f"{name} was measured with ai_edge_litert 2.3.0 and the prediction is ")
+            and text.endswith("not the prediction's error alone")
+            for text in found.warnings
+        )
+        assert found.notes[0].endswith("8 to 12 ms, of another runtime")
+    found = compare_measurements(predicted(), on_the_phone(ms))
+    assert (found.status, change(found, "latency_p50").is_clear) == (status, is_clear)
 
 
 def test_a_prediction_beside_a_measurement_of_another_model() -> None:
@@ -123,9 +159,15 @@ def test_a_prediction_beside_a_measurement_of_another_model() -> None:
 
 
 def test_a_void_measurement_and_other_threads_are_warned_of() -> None:
-    found = compare_measurements(predicted(), on_the_phone(10.0, void=("heat",)))
+    rests_on = basis(runtime="ai_edge_litert 2.3.0")
+    measured = on_the_phone(10.0, void=("heat",), spec=RunSpec(threads=2))
+    found = compare_measurements(predicted(rests_on=rests_on), measured)
     assert any("is void" in text for text in found.warnings)
     assert "the threads differ: 4 and 2" in found.warnings
+    assert found.notes[0].endswith("8 to 12 ms, of other threads")
+    assert not change(found, "latency_p50").is_clear
+    both = compare_measurements(predicted(), measured)
+    assert both.notes[0].endswith("8 to 12 ms, of another runtime and other threads")
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

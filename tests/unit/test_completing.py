@@ -1,4 +1,4 @@
-"""What a shell offers behind the options of `profile` and `doctor`."""
+"""What a shell offers behind the options of `profile`, `doctor` and `devices`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from edge_deploy.cli import cli
 
 def offered(command: str, option: str, start: str = "") -> set[str]:
     shell = ShellComplete(cli, {}, "edge-deploy", "_EDGE_DEPLOY_COMPLETE")
-    return {item.value for item in shell.get_completions([command, option], start)}
+    words = [*command.split(), *option.split()]
+    return {item.value for item in shell.get_completions(words, start)}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,29 @@ def offered(command: str, option: str, start: str = "") -> set[str]:
 )
 def test_every_value_is_offered(option: str, values: set[str]) -> None:
     assert offered("profile", option) == values
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "values"),
+    [
+        ("devices calibrate", "--device", {"local", "android", "android:", "ssh://"}),
+        ("devices calibrate", "--like", set(all_profiles())),
+        ("devices calibrate", "--id", set(all_profiles())),
+        ("devices calibrate", "--cpus", {"big", "little", "all"}),
+        ("devices accuracy", "--device", set(all_profiles())),
+        ("devices show", "", set(all_profiles())),
+    ],
+)
+def test_devices_are_offered_to_the_commands_about_them(
+    command: str, option: str, values: set[str]
+) -> None:
+    assert offered(command, option) == values
+
+
+def test_one_letter_is_enough_for_what_has_no_other() -> None:
+    assert offered("devices calibrate", "--device", "l") == {"local"}
+    assert offered("profile", "--device", "l") == {"local"}
+    assert offered("profile", "--device", "pixel-4") == {"pixel-4"}
 
 
 def test_what_does_not_begin_as_typed_is_not_offered() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from edge_deploy_runner.bench.percentiles import Estimate
-from edge_deploy_runner.bench.records import Energy, Measurement
+from edge_deploy_runner.bench.record_reading import measurement_from_json
+from edge_deploy_runner.bench.records import Energy
 from edge_deploy_runner.errors import BadInputError
 from measurements import made_up
 
@@ -36,7 +37,16 @@ def test_users_watts() -> None:
 
 @pytest.mark.parametrize(
     ("idle", "load"),
-    [(6.0, 2.0), (2.0, 2.0), (-1.0, 2.0), (math.nan, 2.0), (2.0, math.nan), (2.0, math.inf)],
+    [
+        (6.0, 2.0),
+        (2.0, 2.0),
+        (-1.0, 2.0),
+        (math.nan, 2.0),
+        (2.0, math.nan),
+        (2.0, math.inf),
+        (0.0, 1e308),
+        (0.0, 1e-320),
+    ],
 )
 def test_watts_that_cannot_be(idle: float, load: float) -> None:
     with pytest.raises(BadInputError, match="idle must be 0 or more and the load above it"):
@@ -80,7 +90,10 @@ def test_a_latency_without_ends_is_a_number() -> None:
 def test_evidence_is_that_of_the_less_certain_of_the_two(
     draw: PowerDraw, latency: float | Estimate, evidence: str | None, expected: str
 ) -> None:
-    assert predicted_energy(draw, latency, evidence).evidence == expected
+    found = predicted_energy(draw, latency, evidence)
+    assert found.evidence == expected
+    # No time is in the power at idle: it stays what the power is.
+    assert (found.idle_evidence or found.evidence) == draw.evidence
 
 
 @pytest.mark.parametrize(
@@ -243,7 +256,7 @@ def _with_sources() -> dict[str, Any]:
     energy = predicted_energy(draw, latency)
     use = battery_use(Battery(1000, 3.6), energy, latency, 9.0)
     document: dict[str, Any] = json.loads(json.dumps(made_up(energy=energy, battery=use).to_json()))
-    found = Measurement.from_json(document)
+    found = measurement_from_json(document)
     assert (found.energy, found.battery) == (energy, use)
     return document
 
@@ -260,7 +273,7 @@ def test_a_file_of_an_older_version_has_no_sources_and_no_ends() -> None:
         del document["energy"][name]
     for name in [key for key in document["battery"] if key.endswith(("_low", "_high"))]:
         del document["battery"][name]
-    found = Measurement.from_json(document)
+    found = measurement_from_json(document)
     assert found.energy.alternatives == ()
     assert found.energy.idle_w_low is None
     assert found.battery is not None
@@ -277,4 +290,4 @@ def test_sources_that_make_no_sense_are_refused(key: str, value: object, words: 
     document = _with_sources()
     document["energy"]["alternatives"][1][key] = value
     with pytest.raises(BadInputError, match=words):
-        Measurement.from_json(document)
+        measurement_from_json(document)

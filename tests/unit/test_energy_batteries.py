@@ -56,7 +56,8 @@ def test_batteries_that_cannot_be(values: tuple[float, float, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("capacity", "voltage"), [(math.nan, 3.6), (1000, math.inf), (5e-324, 3.6), (1e308, 1e308)]
+    ("capacity", "voltage"),
+    [(math.nan, 3.6), (1000, math.inf), (5e-324, 3.6), (1e308, 1e308), (1e-9, 3.6), (1e18, 3.6)],
 )
 def test_batteries_out_of_this_world(capacity: float, voltage: float) -> None:
     with pytest.raises(BadInputError, match="battery"):

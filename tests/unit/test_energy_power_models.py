@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from edge_deploy_runner.bench.percentiles import Estimate
 
-from edge_deploy.catalogue.profile import Cluster, DeviceProfile, Fact
+from edge_deploy.catalogue import Cluster, DeviceProfile, Fact, profile_power
 from edge_deploy.energy import predicted_energy
-from edge_deploy.energy.power_models import profile_power
 
 
 def board(idle: Fact, load: Fact) -> DeviceProfile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_deploy.catalogue import device_profile
+from edge_deploy.catalogue import device_profile, profile_power
 from edge_deploy.prediction.tables.published_energy import (
     DEVICE,
     MJ_PER_MWH,
@@ -15,7 +15,7 @@ from edge_deploy.prediction.tables.published_energy import (
 
 
 def test_the_power_model_is_that_of_the_published_board() -> None:
-    draw = device_profile(DEVICE).power(4)
+    draw = profile_power(device_profile(DEVICE), 4)
     assert draw is not None
     assert (draw.idle_w, draw.marginal_w[0]) == ((1.9, 1.9), pytest.approx(5.1 - 1.9))
 

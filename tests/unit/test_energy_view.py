@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from edge_deploy_runner.bench.percentiles import Estimate
 from edge_deploy_runner.bench.records import BatteryUse, Energy
 from measurements import made_up
 
-from edge_deploy.cli.energy_view import energy_lines, hours, millijoules
+from edge_deploy.cli.energy_view import energy_lines, energy_sources, hours, millijoules
 from edge_deploy.cli.measurement_view import show_measurement
 from edge_deploy.energy import Battery, PowerDraw, battery_use, predicted_energy, user_power
 
 
 def rows(energy: Energy, battery: BatteryUse | None = None) -> dict[str, tuple[str, str]]:
     return {name.strip(): (value, kind) for name, value, kind in energy_lines(energy, battery)}
+
+
+def lines(energy: Energy) -> dict[str, tuple[str, str]]:
+    return {
+        name.strip(): (value, kind) for name, value, kind in energy_lines(energy, None, brief=True)
+    }
 
 
 def test_every_figure_has_its_ends_and_idle_a_line_of_its_own() -> None:
@@ -41,6 +49,9 @@ def test_figures_without_ends_stand_alone() -> None:
     assert found["energy"] == ("2 J an inference above idle", "user")
     assert found["idle power"] == ("2 W", "user")
     assert "battery" not in found
+    over_a_predicted_time = rows(predicted_energy(user_power(2.0, 6.0), Estimate(500.0)))
+    assert over_a_predicted_time["energy"][1] == "predicted"
+    assert over_a_predicted_time["idle power"] == ("2 W", "user")
 
 
 def test_both_sources_are_shown_where_they_disagree() -> None:
@@ -48,11 +59,29 @@ def test_both_sources_are_shown_where_they_disagree() -> None:
     draw = PowerDraw((3.7, 3.7), (2.7, 2.7), "predicted", "a magazine", "read", (other,))
     found = rows(predicted_energy(draw, 100.0))
     assert "source" not in found
-    assert found["source 1 of 2"] == ("370 mJ, idle 2.7 W, load 6.4 W: a magazine", "read")
+    assert found["source 1 of 2"] == ("370 mJ, idle 2.7, load 6.4 W: a magazine", "read")
     assert found["source 2 of 2"] == (
-        "300 mJ  [280 to 320 mJ], idle 2.2 W, load 5.2 W: a blog",
+        "300 mJ  [280 to 320 mJ], idle 2.2, load 5.2 W: a blog",
         "guess",
     )
+
+
+def test_in_brief_a_source_has_its_figures_and_no_story() -> None:
+    own = PowerDraw((3.0, 3.0), (2.0, 2.0), "predicted", "a table (read on a page)", "read")
+    other = PowerDraw((9.0, 9.0), (2.0, 2.0), "predicted", "a blog (of a stranger)", "guess")
+    alone = predicted_energy(own, 100.0)
+    assert lines(alone)["source"] == ("a table", "")
+    assert energy_sources(alone) == [("power", "a table (read on a page)", "")]
+    same = predicted_energy(replace(own, alternatives=(replace(other, source=own.source),)), 100.0)
+    assert lines(same)["source 1 of 2"] == ("300 mJ, idle 2, load 5 W", "read")
+    assert lines(same)["source 2 of 2"] == ("900 mJ, idle 2, load 11 W", "guess")
+    two = predicted_energy(replace(own, alternatives=(other,)), 100.0)
+    assert lines(two)["source 2 of 2"] == ("900 mJ, idle 2, load 11 W: a blog", "guess")
+    assert energy_sources(two) == [
+        ("power, 1 of 2", "a table (read on a page)", "read"),
+        ("power, 2 of 2", "a blog (of a stranger)", "guess"),
+    ]
+    assert energy_sources(Energy("unknown", reason="no meter")) == []
 
 
 def test_hours_without_idle_power_are_at_most() -> None:
@@ -68,8 +97,10 @@ def test_energy_that_is_unknown_says_why() -> None:
     energy = Energy("unknown", reason="no meter")
     found = rows(energy, battery_use(Battery(1000, 3.6), energy, 10.0, 1.0))
     assert found["energy"] == ("no meter", "unknown")
-    assert found["1000 inferences"] == ("unknown", "unknown")
-    assert found["at 1 a second"] == ("unknown", "unknown")
+    assert found["battery"] == (
+        "1000 mAh at 3.6 V; how long it lasts is as unknown as the power", "unknown",
+    )  # fmt: skip
+    assert set(found) == {"energy", "battery"}
 
 
 def test_the_rows_stand_in_the_table_of_a_measurement(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,7 @@ from small_models_photo import (
     write_model,
 )  # fmt: skip
 
+from edge_deploy.cli import run
 from edge_deploy.inspection import Inspection, inspect, probe_models
 
 SHARED = Path(__file__).parents[3] / "shared" / "models"
@@ -33,6 +34,16 @@ KEYS = {
     "integer_share", "float_islands", "flex_ops", "custom_ops", "arena_bytes", "preprocessing",
     "labels", "delegates", "runtime", "signatures", "metadata", "warnings",
 }  # fmt: skip
+
+
+def test_a_path_is_not_cut_in_a_narrow_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    path = tmp_path / "a-model-whose-name-is-longer-than-a-column-of-a-table.tflite"
+    path.write_bytes(color_classifier())
+    assert run(["inspect", str(path)]) == 0
+    assert str(path) in capsys.readouterr().out.split()
 
 
 def look(tmp_path: Path, content: bytes) -> Inspection:

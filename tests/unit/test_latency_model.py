@@ -12,6 +12,7 @@ import tomli_w
 from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.toml import tomllib
 
+from edge_deploy.prediction.latency.entry import from_entry, to_entry
 from edge_deploy.prediction.latency.model import LatencyModel, Point
 
 COSTS = {"dense_mmac": 0.1, "weight_melems": 1.0}
@@ -159,9 +160,9 @@ def test_an_entry_reads_back_as_it_was() -> None:
         noise=0.43,
         p90_over_p50=(1.0, 1.1, 1.2),
     )  # fmt: skip
-    text = tomli_w.dumps({"latency": [before.to_toml_dict()]})
-    after = LatencyModel.from_toml_dict(tomllib.loads(text)["latency"][0], "here")
-    assert after.to_toml_dict() == before.to_toml_dict()
+    text = tomli_w.dumps({"latency": [to_entry(before)]})
+    after = from_entry(tomllib.loads(text)["latency"][0], "here")
+    assert to_entry(after) == to_entry(before)
     assert after.coefficients == before.coefficients
     assert after.like_runtime == "TFLite 2.5"
     assert after.points[2].runtime == "TFLite 2.18"
@@ -171,7 +172,7 @@ def test_an_entry_reads_back_as_it_was() -> None:
 
 def test_an_entry_keeps_no_features_without_coefficients() -> None:
     one = replace(model().points[0], features={**model().points[0].features, "n_ops": 30.0})
-    entry = model(points=(one,)).to_toml_dict()
+    entry = to_entry(model(points=(one,)))
     assert set(entry["points"][0]["features"]) == set(COSTS)
 
 
@@ -197,9 +198,9 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("changes", "words"), [r[1:] for r in REFUSALS], ids=[r[0] for r in REFUSALS]
 )
 def test_a_wrong_entry_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
-    entry = {**model().to_toml_dict(), **changes}
+    entry = {**to_entry(model()), **changes}
     with pytest.raises(BadInputError, match=words) as caught:
-        LatencyModel.from_toml_dict(entry, "the device file x.toml: latency entry 1")
+        from_entry(entry, "the device file x.toml: latency entry 1")
     assert "x.toml: latency entry 1" in str(caught.value)
 
 
@@ -216,15 +217,15 @@ POINT_REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("changes", "words"), [r[1:] for r in POINT_REFUSALS], ids=[r[0] for r in POINT_REFUSALS]
 )
 def test_a_wrong_point_is_refused_by_number(changes: dict[str, Any], words: str) -> None:
-    entry = copy.deepcopy(model().to_toml_dict())
+    entry = copy.deepcopy(to_entry(model()))
     entry["points"][2].update(changes)
     with pytest.raises(BadInputError, match=f"point 3.*{words}"):
-        LatencyModel.from_toml_dict(entry, "here")
+        from_entry(entry, "here")
 
 
 @pytest.mark.parametrize("key", ["cluster", "threads", "runtime", "coefficients_ms", "source"])
 def test_a_missing_key_is_named(key: str) -> None:
-    entry = model().to_toml_dict()
+    entry = to_entry(model())
     del entry[key]
     with pytest.raises(BadInputError, match=f"lacks {key}"):
-        LatencyModel.from_toml_dict(entry, "here")
+        from_entry(entry, "here")

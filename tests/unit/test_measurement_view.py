@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from measurements import made_up, sustained
 
-from edge_deploy.cli.measurement_view import show_measurement, sparkline
+from edge_deploy.budget import parse_budget
+from edge_deploy.cli.measurement_view import histogram, show_measurement, show_verdict, sparkline
+from edge_deploy.judging import judge
 
 
 def shown(capsys: pytest.CaptureFixture[str], **changes: object) -> str:
@@ -71,6 +73,42 @@ def shown_device(capsys: pytest.CaptureFixture[str], device: dict[str, str]) -> 
 
     show_measurement(replace(made_up(), device=dict(device)))
     return capsys.readouterr().out.splitlines()
+
+
+def test_a_long_path_is_not_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    path = "/opt/vendor/lib/a-folder-with-a-long-name/libtensorflowlite_jni_stable.so"
+    device = {"android": "14", "id": "android", "target": "android", "os": "Android 14"}
+    runtime = {"name": "TFLite", "version": "2.16.1", "file": path, "sha256": "ab" * 32}
+    show_measurement(replace(made_up(), device=device, runtime=runtime))
+    assert path in capsys.readouterr().out.split()
+
+
+def test_the_bars_of_a_histogram_stay_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    latencies_ms = [10.0] * 100 + [20.0] * 100 + [30.0] * 100
+    show_measurement(made_up(latencies_ms))
+    bars = histogram([round(ms * 1e6) for ms in latencies_ms])
+    assert " " * 10 in bars
+    assert bars in capsys.readouterr().out
+
+
+def test_a_verdict_says_each_status_once(capsys: pytest.CaptureFixture[str]) -> None:
+    budget = parse_budget(
+        '[limits]\nsize = "1 MB"\nlatency_p90 = "20 ms"\nenergy_per_inference = "1 mJ"'
+    )
+    show_verdict(judge(made_up(), budget))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "fail         size: 3.00 MB against at most 1.00 MB (measured)"
+    assert lines[1].startswith("pass         latency_p90: 10 ms against at most 20 ms (measured)")
+    assert lines[2].startswith(
+        "unmeasured   energy_per_inference: no figure against at most 1 mJ: "
+    )
+    assert lines[3] == f"verdict: fail model.tflite against {budget.name}"
 
 
 def test_a_runtime_that_we_brought_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from edge_deploy_android.measuring import _in_the_users_words, _with_time_left
+from edge_deploy_android.energy_readings import _with_time_left
+from edge_deploy_android.measuring import _in_the_users_words
 from edge_deploy_android.power import WindowPlan
 from edge_deploy_android.pushing import LocalFile
 from edge_deploy_android.runtime_library import Library, RuntimeFiles

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from edge_deploy_runner.bench.percentiles import Estimate
 from edge_deploy_runner.bench.prediction import Prediction
+from edge_deploy_runner.bench.record_reading import measurement_from_json, read_measurement
 from edge_deploy_runner.bench.records import (
     BatteryUse,
     Energy,
     Measurement,
     SweepPoint,
-    read_measurement,
 )
 from edge_deploy_runner.errors import BadInputError
 from measurements import basis, made_up, predicted
@@ -38,6 +39,7 @@ def full() -> Measurement:
             "a table",
             idle_w_low=1.5,
             idle_w_high=2.5,
+            idle_evidence="user",
         ),
         battery=BatteryUse(5000, 3.85, 0.85, "predicted", 0.01, 8.0, 3.0, 1.0, 7.9),
         sweep=(
@@ -61,7 +63,8 @@ def test_what_a_prediction_says_and_what_it_does_not_know() -> None:
     assert document["latency_ms"] == {
         "p50": 10.0, "p90": 11.0, "p99": None,
         "ci95": {"p50": None, "p90": None, "p99": None},
-        "interval80": {"p50": [8.0, 12.0], "p90": [8.0, 18.0], "p99": None},
+        "interval80": {"p50": [8.0, 12.0], "p90": None, "p99": None},
+        "range": {"p50": None, "p90": [8.0, 18.0], "p99": None},
     }  # fmt: skip
     assert document["prediction"]["basis"]["nearest"][0] == {
         "model": "net-1", "measured_ms": 9.0, "device": "",
@@ -69,12 +72,25 @@ def test_what_a_prediction_says_and_what_it_does_not_know() -> None:
     assert full().latency()["p99"] is None
 
 
+def test_a_file_of_an_older_version_is_read_and_its_p90_range_too() -> None:
+    document = full().to_json()
+    ends = document["latency_ms"].pop("range")
+    document["latency_ms"]["interval80"]["p90"] = ends["p90"]
+    del document["energy"]["idle_evidence"]
+    found = measurement_from_json(document)
+    assert found.latency()["p90"] == Estimate(11.0, 8.0, 18.0)
+    assert found.energy == replace(full().energy, idle_evidence=None)
+    document["latency_ms"]["interval80"]["p90"] = [8.0, 17.0]
+    with pytest.raises(BadInputError, match='"latency_ms" is not that of its prediction'):
+        measurement_from_json(document)
+
+
 def test_a_measurement_has_the_key_and_nothing_in_it() -> None:
     document = made_up().to_json()
     assert document["prediction"] is None
     assert "interval80" not in document["latency_ms"]
     del document["prediction"]  # a file of an older version
-    assert Measurement.from_json(document) == made_up()
+    assert measurement_from_json(document) == made_up()
 
 
 def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -124,6 +140,9 @@ def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("battery.evidence", "measured"), '"battery.evidence" is \'measured\''),
         (_set("energy.high", None), '"energy.high"'),
         (_set("energy.high", 8.5), "does not lie between its ends"),
+        (_set("latency_ms.range.p90", [8.0, 17.0]), '"latency_ms" is not'),
+        (_set("latency_ms.range", None), '"latency_ms" is not'),
+        (_set("energy.idle_evidence", "certain"), '"energy.idle_evidence" is \'certain\''),
         (_set("energy.gross_low", 15.5), '"energy.gross_mj_per_inference"'),
         (_set("energy.idle_w_low", 2.2), '"energy.idle_w" does not lie'),
     ],
@@ -152,7 +171,7 @@ def test_a_measured_file_without_latencies_is_refused() -> None:
     document = made_up().to_json()
     document["latencies_ns"] = []
     with pytest.raises(BadInputError, match="nothing was measured"):
-        Measurement.from_json(document)
+        measurement_from_json(document)
 
 
 @pytest.mark.parametrize("figures", [(12.0, 10.0, 14.0), (8.0, 10.0, 9.0)])

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_deploy_runner.bench.records import BatteryUse, Energy, Measurement, read_measurement
+from edge_deploy_runner.bench.record_reading import measurement_from_json, read_measurement
+from edge_deploy_runner.bench.records import BatteryUse, Energy, Measurement
 from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import BadInputError, UsageError
 from edge_deploy_runner.machine.telemetry import Look, Telemetry
@@ -28,13 +29,13 @@ def full() -> Measurement:
 
 def test_everything_comes_back() -> None:
     text = json.dumps(full().to_json(), allow_nan=False)
-    assert Measurement.from_json(json.loads(text)) == full()
+    assert measurement_from_json(json.loads(text)) == full()
 
 
 def test_percentiles_are_computed_and_not_read() -> None:
     document = full().to_json()
     document["latency_ms"]["p50"] = 0.001
-    assert Measurement.from_json(document).to_json()["latency_ms"]["p50"] == 10.0
+    assert measurement_from_json(document).to_json()["latency_ms"]["p50"] == 10.0
 
 
 def test_operator_sum_and_its_ratio_to_the_whole() -> None:
@@ -62,10 +63,10 @@ def test_every_field_of_telemetry_is_read() -> None:
         throttled=0x50005, on_battery=False, energy_uj=3, under_voltage=True, core_volts=0.9,
         thermal_status=2, battery_celsius=-3.5, charging=False, memory_available_bytes=10**9,
     )  # fmt: skip
-    found = Measurement.from_json(made_up(telemetry_after=look).to_json())
+    found = measurement_from_json(made_up(telemetry_after=look).to_json())
     assert found.telemetry_after == look
     for item in fields(Telemetry):  # a field of a new type must be taught to the reader
-        Measurement.from_json(
+        measurement_from_json(
             {**full().to_json(), "telemetry": {"before": None, "after": {item.name: None}}}
         )
 
@@ -148,7 +149,7 @@ def test_nonsense_is_named(change: Callable[[dict[str, Any]], None], named: str)
     document = full().to_json()
     change(document)
     with pytest.raises(BadInputError) as caught:
-        Measurement.from_json(document, "m.json")
+        measurement_from_json(document, "m.json")
     assert named in str(caught.value)
     assert "m.json" in str(caught.value) or "spec" in str(caught.value)
 
@@ -156,7 +157,7 @@ def test_nonsense_is_named(change: Callable[[dict[str, Any]], None], named: str)
 def test_telemetry_may_be_null() -> None:
     document = full().to_json()
     document["telemetry"] = {"before": None, "after": {"temperatures_celsius": None}}
-    found = Measurement.from_json(document)
+    found = measurement_from_json(document)
     assert (found.telemetry_before, found.telemetry_after) == (Telemetry(), Telemetry())
 
 

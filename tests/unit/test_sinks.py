@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -99,38 +100,39 @@ def test_a_log_that_somebody_moves_or_removes_is_begun_again(tmp_path: Path) -> 
     assert (tmp_path / "taken").read_text() == "one\n"
 
 
-@pytest.fixture
-def file_limit() -> Iterator[int]:
-    """No file may grow beyond 300 bytes: what a full disk does, without one."""
+@contextlib.contextmanager
+def files_limited_to(size_bytes: int) -> Iterator[None]:
+    """What a full disk does, without one; not a fixture, as pytest's own output may be a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300, before[1]))
-    yield 300
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_is_counted_told_once_and_leaves_whole_lines(
-    tmp_path: Path, file_limit: int
-) -> None:
+def test_a_full_disk_is_counted_told_once_and_leaves_whole_lines(tmp_path: Path) -> None:
     told: list[str] = []
     path = tmp_path / "events.jsonl"
     sink = LinesSink(told.append, path)
-    sink.open()
-    for _ in range(10):
+    with files_limited_to(300):
+        sink.open()
+        for _ in range(10):
+            sink.put(NOTICE)
+        lines = path.read_text().splitlines()
+        assert 1 <= len(lines) < 10
+        assert sink.lost == 10 - len(lines)
+        assert all(json.loads(line)["label"] == "cat" for line in lines)  # no half line
+        assert path.stat().st_size <= 300
+        assert len(told) == 1
+        assert "the jsonl sink fails" in told[0]
+        path.unlink()  # somebody makes room
         sink.put(NOTICE)
-    lines = path.read_text().splitlines()
-    assert 1 <= len(lines) < 10
-    assert sink.lost == 10 - len(lines)
-    assert all(json.loads(line)["label"] == "cat" for line in lines)  # no half line
-    assert path.stat().st_size <= file_limit
-    assert len(told) == 1
-    assert "the jsonl sink fails" in told[0]
-    path.unlink()  # somebody makes room
-    sink.put(NOTICE)
-    assert len(path.read_text().splitlines()) == 1
-    assert "works again" in told[1]
-    sink.close()
+        assert len(path.read_text().splitlines()) == 1
+        assert "works again" in told[1]
+        sink.close()
 
 
 def test_a_really_full_disk(tmp_path: Path) -> None:
