@@ -2,7 +2,7 @@
 
 The system's own `adb` is used as it is configured (its server, keys and port). A command's exit
 code comes as a marked last line of its stderr, so that a lost connection, which adb reports in a
-different way in every version, is known by the line that never came.
+different way in every version, is known by the line that never came; see `shell_session.py`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,9 @@ import secrets
 import shlex
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from edge_deploy_runner.errors import DeviceError
 
@@ -35,9 +32,10 @@ from .adb_text import (
     parse_devices,
     parse_version,
 )
+from .shell_session import Completed, ShellSession, marked
 from .target import AndroidTarget
 
-__all__ = ["Adb", "AdbDevice", "Completed", "ListedDevice"]
+__all__ = ["Adb", "AdbDevice", "Completed", "ListedDevice", "ShellSession"]
 
 # The first call starts adb's server, which looks for phones.
 _SERVER_LIMIT_S = 30.0
@@ -49,20 +47,6 @@ _SETTLING_STEP_S = 0.25
 _INSTALL_LIMIT_S = 180.0
 # A slow link still moves some 100 kB a second.
 _SLOWEST_BYTES_S = 100_000
-
-
-@dataclass(frozen=True)
-class Completed:
-    """What a command on the phone left: its own exit code (128 + N for signal N) and output."""
-
-    returncode: int
-    stdout: bytes
-    stderr: str
-
-    @property
-    def text(self) -> str:
-        """Its output as text, with plain line ends."""
-        return "\n".join(lines_of(self.stdout.decode("utf-8", "replace")))
 
 
 class Adb:
@@ -165,6 +149,20 @@ class Adb:
             ) from error
         return Completed(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
 
+    def start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Run adb itself and go on, with pipes to and from it."""
+        try:
+            return subprocess.Popen(
+                [self.executable, *arguments],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                # Ctrl-C is ours to answer: what runs on the phone ends when we let go of it.
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise DeviceError(
+                f"{self.executable} cannot be run ({error.strerror or error}); {HOW_TO_INSTALL}"
+            ) from error
+
 
 class AdbDevice:
     """One phone: run commands on it, copy files to and from it.
@@ -231,7 +229,9 @@ class AdbDevice:
         on_stdout: Callable[[str], None] | None = None,
     ) -> Iterator[ShellSession]:  # fmt: skip
         """Start lines of the phone's shell and talk to them; leaving lets go of them."""
-        session = ShellSession(self, command, what, on_stderr, on_stdout)
+        marker = f"edge-deploy-{secrets.token_hex(8)}"
+        child = self.adb.start(["-s", self.serial, "shell", "-T", marked(command, marker)])
+        session = ShellSession(child, marker, self.serial, what, on_stderr, on_stdout)
         try:
             yield session
         finally:
@@ -294,132 +294,11 @@ class AdbDevice:
         return self.adb.call(["-s", self.serial, *arguments], what, limit_s)
 
 
-class ShellSession:
-    """A command on the phone while it runs."""
-
-    def __init__(
-        self,
-        device: AdbDevice,
-        command: str,
-        what: str,
-        on_stderr: Callable[[str], None] | None,
-        on_stdout: Callable[[str], None] | None,
-    ) -> None:
-        self.what = what  # for error sentences
-        self._serial = device.serial
-        self._marker = f"edge-deploy-{secrets.token_hex(8)}"
-        self._on_stderr, self._on_stdout = on_stderr, on_stdout
-        self._stdout: list[bytes] = []
-        self._stderr: list[str] = []
-        self._code: int | None = None
-        script = f'( {command}\n); echo "\n{self._marker} $?" >&2'
-        try:
-            self._child = subprocess.Popen(
-                [device.adb.executable, "-s", device.serial, "shell", "-T", script],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                # Ctrl-C is ours to answer: what runs on the phone ends when we let go of it.
-                start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise DeviceError(f"{device.adb.executable} cannot be run: {error}") from error
-        self._threads = [
-            threading.Thread(target=self._read_output, daemon=True),
-            threading.Thread(target=self._read_errors, daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def write(self, data: bytes) -> bool:
-        """Pass some input on; False where nobody reads it any more."""
-        assert self._child.stdin is not None
-        try:
-            self._child.stdin.write(data)
-            self._child.stdin.flush()
-        except (OSError, ValueError):
-            return False
-        return True
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether adb let go of the command, or the command ended."""
-        return self._child.poll() is not None
-
-    def close_input(self) -> None:
-        """Tell the command that there is no more input."""
-        assert self._child.stdin is not None
-        with contextlib.suppress(OSError):
-            self._child.stdin.close()
-
-    def completed(self, timeout_s: float | None) -> Completed:
-        """Wait for the command's end; raises `DeviceError` where the connection ended first."""
-        try:
-            self._child.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise DeviceError(
-                f"{self._serial} took longer than {timeout_s:.0f} s while {self.what} and was "
-                "left; see what keeps the phone busy"
-            ) from None
-        for thread in self._threads:
-            thread.join(5)
-        if self._stderr and not self._stderr[-1]:  # the marker's own line end
-            self._stderr.pop()
-        said = "\n".join(self._stderr)
-        if self._code is None:
-            raise DeviceError(explain_failure(_adb_says(self._stderr), self._serial, self.what))
-        return Completed(self._code, b"".join(self._stdout), said)
-
-    def end(self) -> None:
-        """Let go of the command; a program that watches its input ends with it."""
-        self.close_input()
-        if self._child.poll() is None:
-            self._child.terminate()
-            try:
-                self._child.wait(3)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.wait()
-        for thread, stream in zip(
-            self._threads, (self._child.stdout, self._child.stderr), strict=True
-        ):
-            thread.join(1)
-            if stream is not None and not thread.is_alive():
-                stream.close()
-
-    def _read_output(self) -> None:
-        stream: IO[bytes] | None = self._child.stdout
-        assert stream is not None
-        if self._on_stdout is None:
-            while data := stream.read1(1 << 16):  # type: ignore[attr-defined]
-                self._stdout.append(data)
-            return
-        for raw in stream:
-            self._stdout.append(raw)
-            self._on_stdout(raw.decode("utf-8", "replace").rstrip("\r\n"))
-
-    def _read_errors(self) -> None:
-        stream: IO[bytes] | None = self._child.stderr
-        assert stream is not None
-        for raw in stream:
-            line = raw.decode("utf-8", "replace").rstrip("\r\n")
-            if line.startswith(f"{self._marker} "):
-                self._code = int(line.split()[1])
-                continue
-            self._stderr.append(line)
-            if self._on_stderr is not None and line:
-                self._on_stderr(line)
-
-
 def _how_to_connect() -> str:
     return (
         "plug one in by USB with USB debugging on (Settings, About phone, tap Build number seven "
         "times; then Developer options), and look at `adb devices`"
     )
-
-
-def _adb_says(lines: Sequence[str]) -> str:
-    """adb's own words among those of the command."""
-    own = [line for line in lines if line.startswith(("error:", "adb:", "* ", "- "))]
-    return "\n".join(own)
 
 
 def _remote_refusal(said: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from edge_deploy_runner.bench.child import error_from_answer
 from edge_deploy_runner.bench.operators import OperatorModel
+from edge_deploy_runner.bench.record_reading import measurement_from_json
 from edge_deploy_runner.bench.records import Measurement
 from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.errors import DeviceError
@@ -121,7 +122,7 @@ def measurement_of(document: Mapping[str, Any], device: Mapping[str, Any], origi
         **{key: value for key, value in document.items() if value is not None},
         "device": {"id": "android", **device},
     }
-    return Measurement.from_json(filled, f"the answer of {origin}")
+    return measurement_from_json(filled, f"the answer of {origin}")
 
 
 def report_progress(line: str, on_progress: Progress) -> bool:

@@ -5,85 +5,54 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge_deploy_runner.bench.caveats import void_reasons, warnings_of
 from edge_deploy_runner.bench.measuring import (
-    LARGEST_SWEEP,
     Measured,
     Request,
     input_ranges,
     missing_note,
 )
 from edge_deploy_runner.bench.operators import OperatorModel
-from edge_deploy_runner.bench.records import Energy, Measurement
-from edge_deploy_runner.errors import BadInputError, DeviceError, EdgeDeployError, UsageError
+from edge_deploy_runner.bench.records import Measurement
+from edge_deploy_runner.errors import BadInputError, DeviceError, EdgeDeployError
 from edge_deploy_runner.machine.telemetry import Telemetry
 from edge_deploy_runner.progress import Progress, silent
 from edge_deploy_runner.tflite.model_file import ModelFile
 
 from . import cpu_cores, delegate_check, runtime_library
-from .adb import Adb, AdbDevice
+from .adb import Adb
 from .app_run import AppHarness
 from .built_files import build, built_file
-from .cpu_cores import CoreChoice
-from .device import AndroidDevice, look
+from .device import look
+from .energy_readings import with_energy, with_warnings
 from .harness_protocol import HarnessJob, RemotePaths, measurement_of, operators_file
 from .harness_run import Harness, ShellHarness
+from .job import MODES, AndroidOptions, Job, too_many_threads, with_cores
 from .leaving import Leaving
-from .power import Window, WindowPlan, measure_power, parse_windows
-from .power.windows import DEFAULT_PAIRS, WINDOW_S
 from .pushing import LocalFile, push_files
 from .runtime_caveats import runtime_caveats
 from .runtime_library import RuntimeFiles
 from .target import AndroidTarget
-from .telemetry import AndroidTelemetry, parse_delegate_log, phone_caveats, read_telemetry
+from .telemetry import AndroidTelemetry, parse_delegate_log, phone_caveats
 
-MODES = ("shell", "app")
-_MOST_THREADS = 4
+__all__ = ["MODES", "AndroidOptions", "find_phone", "measure_on_android", "refuse_operators"]
+
+_AS_USUAL = AndroidOptions()
 _OPERATORS_S = 60.0
 # What TFLite's own list of operators has under "custom" names.
 _KNOWN_CUSTOM = ("TFLite_Detection_PostProcess", "NumericVerify", "Mfcc", "AudioSpectrogram")
-
-
-@dataclass(frozen=True)
-class AndroidOptions:
-    """How to measure on a phone.
-
-    `mode`: "shell" (a program of the shell user) or "app" (an app, installed for the run).
-    `runtime` names .so or .aar files to use instead of the pinned runtime. `cpus`: "big", "little",
-    "all", a list such as "4-7", or None for the scheduler's choice. `keep` leaves the pushed files
-    there for the next run. `energy` reads the phone's own power as well, over nine windows of
-    `window_s` seconds; Android's counters need 60 s of each.
-    """
-
-    mode: str = "shell"
-    runtime: tuple[Path, ...] = ()
-    cpus: str | None = None
-    keep: bool = False
-    energy: bool = False
-    window_s: float = WINDOW_S
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise UsageError(f"unknown mode {self.mode!r}; use one of {', '.join(MODES)}")
-        if self.cpus is not None:
-            cpu_cores.check_words(self.cpus)
-            if self.mode == "app":
-                raise UsageError(
-                    "an app cannot be bound to cores; leave --cpus out, or measure with --mode "
-                    "shell"
-                )
 
 
 def measure_on_android(
     target: AndroidTarget,
     request: Request,
     operators: Iterable[OperatorModel] = (),
-    options: AndroidOptions = AndroidOptions(),
+    options: AndroidOptions = _AS_USUAL,
     on_progress: Progress = silent,
 ) -> Measured:
     """Measure a model on a phone over adb.
@@ -104,7 +73,7 @@ def measure_on_android(
     device = adb.choose(target)
     phone = look(device)
     cores = None if options.cpus is None else cpu_cores.choose(options.cpus, phone)
-    job = _Job(request, model, options, device, phone, cores, on_progress)
+    job = Job(request, model, options, device, phone, cores, on_progress)
     with tempfile.TemporaryDirectory(prefix="edge-deploy-") as folder:
         runtime = runtime_library.runtime_files(
             options.runtime, phone.abi, Path(folder), desktop_too=phone.emulator is not None,
@@ -130,8 +99,8 @@ def measure_on_android(
                 measured = _measured(job, harness, work, runtime)
             except EdgeDeployError as error:
                 raise _in_the_users_words(error, request.spec.delegate, runtime) from error
-            result = _with_energy(job, harness, work, leaving, measured)
-    return _with_warnings(result, leaving.trouble)
+            result = with_energy(job, harness, work, leaving, measured)
+    return with_warnings(result, leaving.trouble)
 
 
 def find_phone(
@@ -187,30 +156,8 @@ def _in_the_users_words(
     return type(error)(text)
 
 
-@dataclass(frozen=True)
-class _Job:
-    request: Request
-    model: ModelFile
-    options: AndroidOptions
-    device: AdbDevice
-    phone: AndroidDevice
-    cores: CoreChoice | None
-    on_progress: Progress
-
-    def threads(self) -> tuple[int, ...]:
-        """The numbers of threads to try: several for a sweep."""
-        available = len(self.cores.cores) if self.cores else self.phone.cores
-        if self.request.threads == "sweep":
-            return tuple(range(1, min(LARGEST_SWEEP, available) + 1))
-        return (int(self.request.threads) or min(_MOST_THREADS, available),)
-
-    def look(self) -> AndroidTelemetry:
-        """What the phone says of itself now."""
-        return read_telemetry(lambda argv: self.device.run(argv).text)
-
-
 def _push(
-    job: _Job, runtime: RuntimeFiles, operators: Iterable[OperatorModel], leaving: Leaving,
+    job: Job, runtime: RuntimeFiles, operators: Iterable[OperatorModel], leaving: Leaving,
     folder: Path,
 ) -> tuple[RemotePaths, tuple[str, ...]]:  # fmt: skip
     model = LocalFile(job.request.model, job.model.sha256, job.model.name)
@@ -244,7 +191,7 @@ def _push(
     return paths, tuple(there[jar.sha256] for jar in jars)
 
 
-def _measured(job: _Job, harness: Harness, work: HarnessJob, runtime: RuntimeFiles) -> Measurement:
+def _measured(job: Job, harness: Harness, work: HarnessJob, runtime: RuntimeFiles) -> Measurement:
     spec = job.request.spec
     timed_s = max(spec.min_seconds, spec.max_seconds) * len(work.threads)
     seconds = timed_s + spec.sustained_seconds + _OPERATORS_S
@@ -264,9 +211,9 @@ def _measured(job: _Job, harness: Harness, work: HarnessJob, runtime: RuntimeFil
         )
     warnings += phone_caveats(before, pinned=job.cores is not None)
     warnings += runtime_caveats(job.model, runtime)
-    job, cut = _with_cores(job, output.cores)
+    job, cut = with_cores(job, output.cores)
     warnings += cut
-    warnings += _too_many_threads(job)
+    warnings += too_many_threads(job)
     result = _completed(job, result, runtime, (before, after))
     result = replace(result, delegate=use)
     result = _with_memory(result, harness, work, job.on_progress)
@@ -275,33 +222,8 @@ def _measured(job: _Job, harness: Harness, work: HarnessJob, runtime: RuntimeFil
     return replace(result, void=void_reasons(result), warnings=tuple(dict.fromkeys(warnings)))
 
 
-def _with_cores(job: _Job, used: tuple[int, ...] | None) -> tuple[_Job, tuple[str, ...]]:
-    """The job with the cores that the run really had, and a warning where some were missing."""
-    if job.cores is None or used is None or used == job.cores.cores:
-        return job, ()
-    given = replace(job.cores, cores=used)
-    return replace(job, cores=given), (
-        f"--cpus {job.cores.asked} asks for cores {cpu_cores.ranges(job.cores.cores)}, and the "
-        f"phone let the run have {cpu_cores.ranges(used)} alone: the others are switched off or "
-        "kept from adb's programs",
-    )
-
-
-def _too_many_threads(job: _Job) -> tuple[str, ...]:
-    """A warning for threads that have to share cores."""
-    available = len(job.cores.cores) if job.cores else job.phone.cores
-    asked = job.request.threads
-    if asked == "sweep" or int(asked) <= available:
-        return ()
-    cores = "1 core" if available == 1 else f"{available} cores"
-    return (
-        f"{asked} threads share {cores}, which is slower than a thread for each core; use "
-        f"--threads {available} or fewer",
-    )
-
-
 def _completed(
-    job: _Job, result: Measurement, runtime: RuntimeFiles,
+    job: Job, result: Measurement, runtime: RuntimeFiles,
     looks: tuple[AndroidTelemetry, AndroidTelemetry],
 ) -> Measurement:  # fmt: skip
     """The measurement with what only this side knows."""
@@ -348,65 +270,3 @@ def _with_memory(
     total = result.total_memory_bytes
     peak = None if total is None or baseline is None else max(0, total - baseline)
     return replace(result, baseline_memory_bytes=baseline, peak_memory_bytes=peak)
-
-
-def _with_time_left(plan: Sequence[WindowPlan], on_progress: Progress) -> Progress:
-    """Tell of each window which it is of how many, and how long the rest takes."""
-
-    def report(stage: str, done: int, total: int) -> None:
-        if not stage.endswith(" window") or done >= len(plan):
-            return on_progress(stage, done, total)
-        kinds = [window.kind for window in plan]
-        kind = kinds[done]
-        left_s = sum(window.seconds for window in plan[done:])
-        left = f"{left_s / 60:.0f} minutes" if left_s >= 90 else f"{left_s:.0f} s"
-        number = kinds[: done + 1].count(kind)
-        return on_progress(f"{kind} window {number} of {kinds.count(kind)}, {left} left", 0, 0)
-
-    return report
-
-
-def _with_energy(
-    job: _Job, harness: Harness, work: HarnessJob, leaving: Leaving, result: Measurement
-) -> Measured:
-    """The measurement with the phone's own readings of power, or the reason why it has none."""
-    if not job.options.energy:
-        minutes = (2 * DEFAULT_PAIRS + 1) * WINDOW_S / 60
-        reason = (
-            "not asked for: --meter phone reads the phone's own power, on battery, for "
-            f"{minutes:.0f} minutes"
-        )
-        return Measured(replace(result, energy=Energy("unknown", reason=reason)))
-    loaded = replace(work, threads=(result.spec.threads,))
-
-    def run_windows(plan: Sequence[WindowPlan]) -> Sequence[Window]:
-        request = loaded.request(
-            "windows", harness.output_path(), windows=[window.to_json() for window in plan]
-        )
-        seconds = sum(window.seconds for window in plan)
-        report = _with_time_left(plan, job.on_progress)
-        return parse_windows(harness.ask(request, seconds, report).document, plan)
-
-    try:
-        log = measure_power(
-            job.device,
-            run_windows,
-            folder=leaving.run,
-            on_undo=lambda argv: leaving.undo(shlex.join(argv)),
-            evidence=job.phone.evidence,
-            window_s=job.options.window_s,
-            on_progress=job.on_progress,
-        )
-    except DeviceError as error:
-        # The latencies are there, and minutes of windows must not cost them.
-        leaving.tell_trouble_only()
-        reason = f"reading the phone's power broke off: {error}"
-        return _with_warnings(
-            Measured(replace(result, energy=Energy("unknown", reason=reason))), reason
-        )
-    return Measured(result, log)
-
-
-def _with_warnings(measured: Measured, *texts: str) -> Measured:
-    found = (*measured.measurement.warnings, *(text for text in texts if text))
-    return replace(measured, measurement=replace(measured.measurement, warnings=found))

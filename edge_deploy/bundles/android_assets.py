@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import PIL
 from edge_deploy_runner.contract import Contract, Preprocessing, fit_labels
 from edge_deploy_runner.detection_outputs import is_detector
 from edge_deploy_runner.errors import BadInputError
@@ -23,7 +22,7 @@ from PIL import Image
 from .golden_outputs import Golden, make_golden
 from .plain_png import plain_png
 
-FORMAT, VERSION = "edge-deploy android classifier", 1
+FORMAT, VERSION = "edge-deploy android classifier", 2
 CONTRACT_FILE, LABELS_FILE = "contract.json", "labels.txt"
 _GOLDEN_INDEX = "golden.json"
 # The kernels that an app has, in the runtime that it has.
@@ -138,7 +137,6 @@ def _contract_record(
         "preprocessing": preprocessing.to_json(),
         "labels": LABELS_FILE,
         "scores": "probabilities" if _ends_in_probabilities(model.graph) else "logits",
-        "pillow": PIL.__version__,
     }
 
 

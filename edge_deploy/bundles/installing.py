@@ -39,6 +39,7 @@ _ERRORS: dict[int, type[EdgeDeployError]] = {
     2: UsageError, 3: BadInputError, 5: DeviceError, 6: BundleError, 7: OutputError
 }  # fmt: skip
 _NO_PYTHON = 127
+_UNKNOWN_OPTION = 2
 _SERVICE_FAILED = 5
 
 
@@ -70,11 +71,12 @@ def install(
 ) -> Installation:
     """Install a bundle on "ssh://USER@HOST[:PORT]", or on "local", this very machine.
 
-    It is checked here first. A broken connection costs nothing: the next call pushes what is
-    missing. On the device it becomes root with `sudo -n`, which never asks for a password; where
-    that is refused it installs for the user, without a service. `rollback` goes back to the version
-    before. Raises `BundleError` for a damaged bundle, one for another device or one that fails its
-    self-test there, and `DeviceError`.
+    It is checked here first, and before it is pushed the device is asked whether it can run it. A
+    broken connection costs nothing: the next call pushes what is missing. On the device it becomes
+    root with `sudo -n`, which never asks for a password; where that is refused it installs for the
+    user, without a service. `rollback` goes back to the version before. Raises `BundleError` for a
+    damaged bundle or one that fails its self-test there, and `DeviceError`, also for a bundle for
+    another device.
     """
     path = Path(bundle)
     on_progress("checking the bundle", 0, 0)
@@ -127,9 +129,9 @@ def _not_installed(path: Path) -> str:
 
 
 def _installer_files(path: Path) -> dict[str, bytes]:
-    """The installer that the bundle carries, by its names in it."""
-    found = {}
+    """The installer that the bundle carries and its manifest, by their names in it."""
     with open_bundle(path) as opened:
+        found = dict(opened.raw)
         for name, content in opened.entries():
             if name == "install.py" or name.startswith("installer/"):
                 found[name] = content.read()
@@ -164,13 +166,15 @@ def _install_there(
     files = _installer_files(path)
     digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()[:16]
     # By its content: an interrupted push goes on, whatever the file is called here.
-    name = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    sha256 = _sha256(path)
+    name = sha256[:32]
     _clear_old(device, name)
     installer = _push_installer(device, files, f"{_CACHE}/installer-{digest}")
     arguments = list(options)
     remote = None
     if not rollback:
-        remote = device.push(path, f"~/{_CACHE}/{name}.tar.gz", on_progress)
+        _ask_whether_it_fits(device, installer)
+        remote = device.push(path, f"~/{_CACHE}/{name}.tar.gz", on_progress, sha256)
         arguments = [remote, *options]
     on_progress("rolling back" if rollback else "installing and testing on the device", 0, 0)
     become = _become_root(device, prefix)
@@ -187,6 +191,20 @@ def _install_there(
         with contextlib.suppress(DeviceError):
             device.run(["rm", "-f", remote])
     return _result(
+        done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr, device.target.login
+    )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _ask_whether_it_fits(device: SshDevice, installer: str) -> None:
+    """Raise where the device says that it cannot run the bundle whose manifest lies there."""
+    done = device.run(["python3", installer, "--fits", "--json"], timeout_s=300)
+    if done.returncode == _UNKNOWN_OPTION:  # an older bundle's installer: it asks once it is there
+        return
+    _result(
         done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr, device.target.login
     )
 

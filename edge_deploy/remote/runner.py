@@ -191,7 +191,7 @@ class RemoteRunner:
     def push_model(self, path: Path, sha256: str, on_progress: Progress = silent) -> str:
         """Put a model there by its hash and return its path; models long unused are removed."""
         models = f"{self.probe.cache}/models"
-        found = self.device.push(path, f"{models}/{sha256}.tflite", on_progress)
+        found = self.device.push(path, f"{models}/{sha256}.tflite", on_progress, sha256)
         # Never the one just pushed, even where the board's clock says that it is the oldest.
         script = (
             'cd "$1" && touch -- "$2" && ls -t | grep -vxF -- "$2" | '
@@ -284,7 +284,7 @@ class RemoteRunner:
                 return
             # Damaged, by a power cut or a worn card: its place is needed for a whole one.
             self.device.run(["rm", "-rf", "--", self._site], timeout_s=120)
-        path = self.device.push(archive.path, f"{self._site}.tar.gz", on_progress)
+        path = self.device.push(archive.path, f"{self._site}.tar.gz", on_progress, archive.sha256)
         on_progress("unpacking the runtime there", 0, 0)
         self._python(
             UNPACK_SITE.replace("KEPT", str(KEPT_SITES)),

@@ -40,6 +40,9 @@ _ALIVE_INTERVAL_S = 5
 _ALIVE_COUNT = 4
 _CHUNK = 1 << 18
 _PUSH_ATTEMPTS = 2
+# What is left to read once ssh has ended, whose shared connection may hold its output open.
+_READING_LIMIT_S = 5.0
+_READING_STEP_S = 0.1
 # A socket's path has at most 103 bytes on macOS, and ssh appends 17 to it while it makes one.
 _LONGEST_SOCKET = 80
 
@@ -148,17 +151,24 @@ class SshDevice:
         finally:
             session.end()
 
-    def push(self, source: Path, destination: str, on_progress: Progress = silent) -> str:
+    def push(
+        self,
+        source: Path,
+        destination: str,
+        on_progress: Progress = silent,
+        sha256: str | None = None,
+    ) -> str:
         """Copy a file to the device and return its absolute path there.
 
         `destination` may begin with "~/". A file that is there already, by its sha256, stays; one
         that a broken connection left half-way goes on where it ended. It takes its name only once
-        its sha256 was verified on the device. Raises `BadInputError` for the source, and
-        `DeviceError` also where the device's disk is full.
+        its sha256 was verified on the device; where the caller knows that, it is not worked out
+        again. Raises `BadInputError` for the source, and `DeviceError` also where the device's disk
+        is full.
         """
         try:
             size = source.stat().st_size
-            sha256 = _file_sha256(source)
+            sha256 = sha256 or _file_sha256(source)
         except OSError as error:
             raise BadInputError(f"{source} cannot be read: {error.strerror or error}") from error
         stage = f"pushing {source.name}"
@@ -317,6 +327,7 @@ class _Session:
         self._device = device
         self._marker = f"edge-deploy-{secrets.token_hex(8)}"
         self._on_stderr = on_stderr
+        self._is_telling = False
         self._stdout: list[bytes] = []
         self._stderr: list[str] = []
         self._code: int | None = None
@@ -351,7 +362,18 @@ class _Session:
                 continue
             self._stderr.append(line)
             if self._on_stderr is not None and line:
+                self._is_telling = True
                 self._on_stderr(line)
+                self._is_telling = False
+
+    def _read_to_the_end(self) -> None:
+        """Wait for what ssh left to read, and for whoever listens to it, however slow."""
+        until = time.monotonic() + _READING_LIMIT_S
+        for thread in self._threads:
+            while thread.is_alive() and time.monotonic() < until:
+                thread.join(_READING_STEP_S)
+                if self._is_telling:
+                    until = time.monotonic() + _READING_LIMIT_S
 
     def write(self, data: bytes) -> bool:
         """Pass some input on; False where nobody reads it any more."""
@@ -391,8 +413,7 @@ class _Session:
                 f"{target.login} took longer than {timeout_s:.0f} s while {what} and was left; "
                 "see what keeps it busy"
             ) from None
-        for thread in self._threads:
-            thread.join(5)
+        self._read_to_the_end()
         # The line that carries the code begins with a newline of its own.
         if self._stderr and not self._stderr[-1]:
             self._stderr.pop()

@@ -43,8 +43,9 @@ class Preprocessing(_PreprocessingFields):
 
     `pixel` is 0-255; `mean` and `std` hold one value, or one a channel in `color_order`.
     `crop="center"` takes the largest centred part with the input's aspect ratio, times
-    `crop_fraction`; `crop="none"` stretches the whole photo. `background_class` says that the
-    model's class 0 means "none of these" and that the label file leaves it out or names it first.
+    `crop_fraction`; `crop="none"` stretches the whole photo. `resize` goes along rows first, then
+    along columns, and rounds to 8 bits after both. `background_class` says that the model's class 0
+    means "none of these" and that the label file leaves it out or names it first.
     Raises `BadInputError` for values that make no sense, as `_replace` does.
     """
 

@@ -169,8 +169,29 @@ def fit_photo(image: Image.Image, size: tuple[int, int], contract: Preprocessing
         image = image.crop(center_box(image.size, size, contract.crop_fraction))
     image = to_mode(image, "L" if contract.color_order == "GRAY" else "RGB")
     if image.size != (width, height):
-        image = image.resize((width, height), RESAMPLING[contract.resize])
+        image = resize_photo(image, (width, height), contract.resize)
     return image
+
+
+def resize_photo(
+    image: Image.Image,
+    size: tuple[int, int],
+    method: str,
+    box: tuple[float, float, float, float] | None = None,
+) -> Image.Image:
+    """Resize what `box` holds to `size` (width, height): first along rows, then along columns.
+
+    `method` is one of `RESIZE_METHODS`. Both passes round to 8 bits, so that their order shows in
+    the pixels; one call for both would leave it to Pillow, whose versions choose differently.
+    """
+    left, top, right, bottom = box or (0, 0, *image.size)
+    resampling = RESAMPLING[method]
+    if method != "nearest" and (left, right, size[0]) != (0, image.width, image.width):
+        # Only in width: nothing is left here for Pillow to order.
+        rows = left, 0, right, image.height
+        image = image.resize((size[0], image.height), resampling, box=rows)
+        left, right = 0, size[0]
+    return image.resize(size, resampling, box=(left, top, right, bottom))
 
 
 def center_box(

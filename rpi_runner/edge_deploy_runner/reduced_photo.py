@@ -15,11 +15,11 @@ from PIL import Image
 
 from .contract import Preprocessing
 from .preprocessing import (
-    RESAMPLING,
     center_box,
     exif_orientation,
     fit_photo,
     open_photo,
+    resize_photo,
     to_mode,
 )  # fmt: skip
 
@@ -115,7 +115,7 @@ def fit_reduced(photo: ReducedPhoto, size: tuple[int, int], contract: Preprocess
     image = photo.image.crop((*corner, ceil(right), ceil(bottom)))
     image = to_mode(image, "L" if contract.color_order == "GRAY" else "RGB")
     inside = (left - corner[0], top - corner[1], right - corner[0], bottom - corner[1])
-    image = image.resize(_upright(size, turned), RESAMPLING[contract.resize], box=inside)
+    image = resize_photo(image, _upright(size, turned), contract.resize, inside)
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 

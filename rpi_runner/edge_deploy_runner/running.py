@@ -185,16 +185,25 @@ def run_inputs(
 def _watch(model: Classifier | Detector, text: str, top: int) -> Iterator[Result]:
     """Answer a live source: of a camera always its newest picture."""
     from .sources.opening import open_source
-    from .sources.streaming import newest
+    from .sources.streaming import Ready, Stream
+
+    if TYPE_CHECKING:
+        from .sources.frames import Frame, FrameSource, Reports
+
+    def source(_: Reports) -> FrameSource:
+        return open_source(text, decode=model.decode)  # its troubles end it
+
+    def prepare(frame: Frame) -> Prepared:
+        return _prepare(model, Input(frame.name, lambda: frame.image))
 
     counted = 0
     try:
-        with open_source(text, decode=model.decode) as source:
-            for frame in newest(source):
-                item = Input(frame.name, lambda frame=frame: frame.image)  # type: ignore[misc]
-                result = _answer(model, _prepare(model, item), top)
-                dropped, counted = source.dropped - counted, source.dropped
-                result.dropped = dropped
+        # Not ahead: whoever pauses between two answers is given the newest picture all the same.
+        with Stream(source, prepare, ahead=False) as stream:
+            while isinstance(taken := stream.take(None), Ready):
+                result = _answer(model, taken.prepared, top)
+                dropped = stream.dropped
+                result.dropped, counted = dropped - counted, dropped
                 yield result
     except BadInputError as error:
         yield Result(text, error=error)

@@ -21,7 +21,7 @@ def test_a_quick_calibration_of_a_phone_is_simulated_there(
     files = fake_phone.files()
     done = edge_deploy(
         "devices", "calibrate", "--device", "android", "--quick", "--like", "made-up",
-        "--threads", "1", "--dtypes", "int8", "--rounds", "1", "--json", "--force",
+        "--threads", "1", "--dtypes", "int8", "--rounds", "3", "--json", "--force",
         env={**os.environ, **fake_phone.environment, "EDGE_DEPLOY_DEVICES": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

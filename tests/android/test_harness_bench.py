@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from edge_deploy_runner.bench.operators import OperatorModel
-from edge_deploy_runner.bench.records import Measurement
+from edge_deploy_runner.bench.record_reading import measurement_from_json
 from edge_deploy_runner.bench.run_spec import RunSpec
 from edge_deploy_runner.machine.telemetry import Telemetry
 from edge_deploy_runner.version import VERSION
@@ -80,7 +80,7 @@ def _top(path: str) -> str:
 
 
 def test_python_reads_the_answer(full_answer: dict[str, Any], model: Path) -> None:
-    found = Measurement.from_json(full_answer)
+    found = measurement_from_json(full_answer)
     assert found.model.name == model.name
     assert found.model.size_bytes == model.stat().st_size
     assert found.spec.threads in (1, 2)
@@ -97,7 +97,7 @@ def test_python_reads_the_answer(full_answer: dict[str, Any], model: Path) -> No
 def test_the_answer_has_every_key_that_python_writes(full_answer: dict[str, Any]) -> None:
     """Whoever adds a key to a measurement is told that the harness has to know it, too."""
     plain = _without_sensors(full_answer)
-    python = set(key_paths(Measurement.from_json(plain).to_json()))
+    python = set(key_paths(measurement_from_json(plain).to_json()))
     java = set(key_paths(plain))
     missing = {path for path in python - java if not any(_within(path, key) for key in DERIVED)}
     # Without a figure of energy its keys are not there, and no harness predicts; "created_by" is
@@ -124,7 +124,7 @@ def _within(path: str, key: str) -> bool:
 
 
 def test_a_sweep_takes_the_fastest(full_answer: dict[str, Any]) -> None:
-    found = Measurement.from_json(full_answer)
+    found = measurement_from_json(full_answer)
     assert [point.threads for point in found.sweep] == [1, 2]
     best = min(found.sweep, key=lambda point: median(point.latencies_ns))
     assert found.spec.threads == best.threads == full_answer["threads"]
@@ -132,7 +132,7 @@ def test_a_sweep_takes_the_fastest(full_answer: dict[str, Any]) -> None:
 
 
 def test_operators_alone(full_answer: dict[str, Any]) -> None:
-    found = Measurement.from_json(full_answer)
+    found = measurement_from_json(full_answer)
     first, constant, odd, control = found.operators
     assert (first.name, first.kind) == ("first", "CONV_2D")
     assert first.ms is not None
@@ -145,7 +145,7 @@ def test_operators_alone(full_answer: dict[str, Any]) -> None:
 
 
 def test_a_sustained_run(full_answer: dict[str, Any]) -> None:
-    sustained = Measurement.from_json(full_answer).sustained
+    sustained = measurement_from_json(full_answer).sustained
     assert sustained is not None
     assert 1.2 <= sustained.seconds < 10
     assert sustained.part_seconds == pytest.approx(0.12)
@@ -158,7 +158,7 @@ def test_a_sustained_run(full_answer: dict[str, Any]) -> None:
 
 
 def test_looks_at_the_machine(full_answer: dict[str, Any]) -> None:
-    found = Measurement.from_json(full_answer)
+    found = measurement_from_json(full_answer)
     assert len(found.telemetry_during) == 8 - 1  # the rounds of a sweep, but for the last
     seconds = [look.seconds for look in found.telemetry_during]
     assert seconds == sorted(seconds)
@@ -287,7 +287,7 @@ def test_a_crash_while_operators_are_timed_loses_nothing_else(
     command[2] = f"{command[2]}:{classes}"
     command += [str(tmp_path / "request.json"), str(tmp_path / "answer.json")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 134
-    found = Measurement.from_json(json.loads((tmp_path / "answer.json").read_text()))
+    found = measurement_from_json(json.loads((tmp_path / "answer.json").read_text()))
     assert found.latencies_ns
     assert found.operators == ()
     assert "crashed while it timed operators" in found.operators_note

@@ -56,7 +56,7 @@ def test_another_phone_than_the_budgets_is_told_before_it_measures(
     phone: FakePhone, model: Path
 ) -> None:
     stages: list[str] = []
-    with pytest.raises(UsageError, match=r"measured on android \(android:.*Google Pixel 8\)"):
+    with pytest.raises(UsageError, match=r"and this is android \(android:.*Google Pixel 8\)"):
         profile(
             model, device="android", for_device="pixel-4",
             on_progress=lambda stage, _done, _total: stages.append(stage),

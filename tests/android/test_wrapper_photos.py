@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import resized_photos
 from conftest import ROOT
 from edge_deploy_runner.contract import COLOR_ORDERS, PRESETS, RESIZE_METHODS, Preprocessing
 from edge_deploy_runner.preprocessing import InputSpec, exif_orientation, open_photo, prepare
@@ -120,7 +121,8 @@ def test_a_large_turned_photo_is_read_in_strips(bench: Bench) -> None:
     assert not any(bench.differing())
 
 
-def test_the_order_of_the_two_passes_is_pillows(bench: Bench) -> None:
+def test_rows_are_resized_before_columns(bench: Bench) -> None:
+    """Where Pillow's versions disagree about the order, and where they do not."""
     pixels = np.random.default_rng(6).integers(0, 256, (200, 150, 3), dtype=np.uint8)
     sizes = ((149, 100), (160, 199), (100, 60), (75, 60), (99, 100), (100, 101), (150, 120))
     for width, height in sizes:
@@ -131,17 +133,19 @@ def test_the_order_of_the_two_passes_is_pillows(bench: Bench) -> None:
     assert not any(bench.differing())
 
 
-def test_the_order_of_an_older_pillow(driver: Driver, tmp_path: Path) -> None:
-    pixels = np.random.default_rng(7).integers(0, 256, (200, 100, 3), dtype=np.uint8)
-    contract = RAW._replace(resize="lanczos", crop="none")
-    record = contract_json(contract, PIXELS._replace(shape=(1, 50, 120, 3)), pillow="12.3.0")
-    path = write_contract(tmp_path / "c.json", record)
-    photo, made = write_pixels(tmp_path / "photo.raw", pixels), tmp_path / "made.bin"
-    (said,) = driver.run(tmp_path, [["prepare", path, photo, 100, 200, 1, made]])
-    assert said.ok, said.words
-    rows = Image.fromarray(pixels).resize((120, 200), Image.Resampling.LANCZOS)
-    wanted = rows.resize((120, 50), Image.Resampling.LANCZOS)
-    assert made.read_bytes() == np.asarray(wanted).tobytes()
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_photos_of_every_shape(bench: Bench, mode: str) -> None:
+    for case in resized_photos.cases():
+        if not case.name.endswith(mode):
+            continue
+        for method in RESIZE_METHODS:
+            for width, height in case.sizes:
+                color_order = "GRAY" if mode == "L" else "RGB"
+                contract = RAW._replace(resize=method, crop="none", color_order=color_order)
+                shape = (1, height, width, contract.channels)
+                bench.add(case.image, contract, PIXELS._replace(shape=shape))
+    assert len(bench.commands) > 500
+    assert not any(bench.differing())
 
 
 def test_photos_of_few_pixels(bench: Bench) -> None:

@@ -144,6 +144,18 @@ def test_a_sibling_that_cannot_say_what_the_device_took_is_refused() -> None:
         calibrated_models(odd, prior=sibling(start))
 
 
+def test_a_disturbed_device_may_miss_a_sibling_by_its_noise_as_well() -> None:
+    (start,) = calibrated_models(calibration())
+    found = calibration(3)
+    first, second, third = found.times
+    slow = replace(second, times_ms=(1.6 * second.ms,))
+    with pytest.raises(UsageError, match="do not fit"):
+        calibrated_models(replace(found, times=(first, slow, third)), prior=sibling(start))
+    shaky = tuple(replace(each, times_ms=(each.ms, 1.8 * each.ms)) for each in (first, slow, third))
+    (model,) = calibrated_models(replace(found, times=shaky), prior=sibling(start))
+    assert model.noise > 0.5
+
+
 def test_too_few_models_without_a_sibling_and_a_sibling_without_the_dtype() -> None:
     with pytest.raises(BadInputError, match="3 points are too few"):
         calibrated_models(calibration(3))

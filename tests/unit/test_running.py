@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,10 @@ from conftest import ASSETS
 from edge_deploy_runner import running
 from edge_deploy_runner.classifier import Answer, Classifier
 from edge_deploy_runner.contract import PRESETS
-from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.errors import BadInputError, DeviceError
 from edge_deploy_runner.running import Result, open_for_run, prepare_inputs, run_inputs
+from edge_deploy_runner.sources import opening
+from edge_deploy_runner.sources.frames import Frame, FrameSource, Reports
 from edge_deploy_runner.sources.inputs import Input, iter_inputs, kind_of
 from PIL import Image
 from small_models_photo import COLORS, write_model, write_photo
@@ -178,6 +180,25 @@ def test_arrays_of_photos_and_of_tensors(tmp_path: Path, dtype: str) -> None:
     assert len({round(score, 3) for score in scores}) == 1
 
 
+def test_an_array_that_is_one_photo_or_one_tensor_gives_one_answer(
+    tmp_path: Path, model: Path
+) -> None:
+    opened = Classifier(model)
+    photo = np.full((30, 40, 3), COLORS["green"], np.uint8)
+    np.save(tmp_path / "photo.npy", photo)
+    np.savez(tmp_path / "photo.npz", images=photo)
+    np.save(tmp_path / "tensor.npy", opened.prepare(Image.fromarray(photo))[0])
+    np.save(tmp_path / "grey.npy", photo[:, :, 0])
+    np.save(tmp_path / "batch.npy", photo[np.newaxis])
+    names = ["photo.npy", "photo.npz", "tensor.npy", "grey.npy", "batch.npy"]
+    results = list(run_inputs(opened, [tmp_path / name for name in names]))
+    assert all(result.error is None for result in results)
+    assert [result.name for result in results] == [
+        *(str(tmp_path / name) for name in names[:-1]), f"{tmp_path / 'batch.npy'}[0]",
+    ]  # fmt: skip
+    assert labels(results)[:3] + labels(results)[4:] == ["green"] * 4
+
+
 def test_a_cut_array_gives_its_whole_rows(tmp_path: Path, model: Path) -> None:
     np.save(tmp_path / "a.npy", np.full((4, 30, 40, 3), COLORS["green"], np.uint8))
     data = (tmp_path / "a.npy").read_bytes()
@@ -221,6 +242,79 @@ def test_a_process_that_may_use_one_core_has_one_decoder(
     expected = mixed_folder(tmp_path / "photos", 9)
     monkeypatch.setattr(running, "default_threads", lambda: 1)
     assert labels(list(run_inputs(Classifier(model), [tmp_path / "photos"]))) == expected
+
+
+class Scripted(FrameSource):
+    """A camera that plays a function which yields pictures."""
+
+    def __init__(self, play: Callable[[], Iterator[Image.Image]], live: bool = True) -> None:
+        super().__init__("camera:0", Reports())
+        self._play = play
+        self.live = live
+
+    def frames(self) -> Iterator[Frame]:
+        for number, picture in enumerate(self._play()):
+            yield Frame(f"camera:0#{number}", picture, number, 0.0)
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, source: Scripted) -> None:
+    """Have "camera:0" mean a scripted one."""
+    monkeypatch.setattr(opening, "open_source", lambda *_, **__: source)
+
+
+def picture(color: str) -> Image.Image:
+    return Image.new("RGB", (30, 20), COLORS[color])
+
+
+def test_of_a_camera_the_newest_picture_is_answered_also_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    begun, last = threading.Event(), threading.Event()
+
+    def play() -> Iterator[Image.Image]:
+        yield picture("red")
+        assert begun.wait(20)
+        for _ in range(30):
+            yield picture("green")
+        yield picture("red")
+        last.set()
+
+    scripted(monkeypatch, Scripted(play))
+    found = []
+    for result in run_inputs(Classifier(model), ["camera:0"]):
+        found.append(result)
+        begun.set()
+        assert last.wait(20)
+    assert [result.name for result in found] == ["camera:0#0", "camera:0#31"]
+    assert labels(found) == ["red", "red"]
+    assert [result.dropped for result in found] == [0, 30]
+
+
+def test_nothing_that_is_watched_is_left_out(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    colors = ["red", "green"] * 5
+    scripted(monkeypatch, Scripted(lambda: map(picture, colors), live=False))
+    found = list(run_inputs(Classifier(model), ["camera:0"]))
+    assert labels(found) == colors
+    assert {result.dropped for result in found} == {0}
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_a_camera_gave_is_answered_before_its_failure_is_told(
+    monkeypatch: pytest.MonkeyPatch, model: Path, live: bool
+) -> None:
+    def fail(error: Exception) -> Iterator[Image.Image]:
+        yield picture("green")
+        raise error
+
+    scripted(monkeypatch, Scripted(lambda: fail(DeviceError("it was unplugged")), live))
+    stream = run_inputs(Classifier(model), ["camera:0"])
+    assert labels([next(stream)]) == ["green"]
+    with pytest.raises(DeviceError, match="unplugged"):
+        next(stream)
+    scripted(monkeypatch, Scripted(lambda: fail(BadInputError("it is cut off")), live))
+    found = list(run_inputs(Classifier(model), ["camera:0"]))
+    assert labels(found) == ["green", "-"]
+    assert found[1].to_json() == {"input": "camera:0", "error": "it is cut off"}
 
 
 def test_kinds_of_inputs(tmp_path: Path) -> None:

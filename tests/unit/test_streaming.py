@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from edge_deploy_runner.errors import BadInputError, DeviceError
 from edge_deploy_runner.sources.frames import Frame, FrameSource, Reports
-from edge_deploy_runner.sources.streaming import Ready, Refused, Stream, Trouble, newest
+from edge_deploy_runner.sources.streaming import Ready, Refused, Stream, Trouble
 from edge_deploy_runner.sources.v4l2 import CameraHung
 from PIL import Image
 
@@ -317,27 +317,21 @@ def test_trouble_that_a_source_outlives_is_told() -> None:
     assert 1 in items
 
 
-def test_newest_for_loops() -> None:
-    last = threading.Event()
+def test_without_a_time_it_waits_for_the_next_or_the_end() -> None:
+    go_on = threading.Event()
 
     def play(_: Script) -> Iterator[int]:
-        yield from range(30)
-        last.set()
-
-    source = Script(Reports(), play)
-    got = []
-    for frame in newest(source):
-        got.append(frame.number)
-        assert last.wait(20)
-    assert got[-1] == 29
-    assert len(got) + source.dropped == 30
-    assert len(got) <= 2
-    still = Script(Reports(), lambda _: iter(range(5)), live=False)
-    assert [frame.number for frame in newest(still)] == list(range(5))
-
-    def fails(_: Script) -> Iterator[int]:
-        yield 1
+        yield 0
+        assert go_on.wait(20)
         raise DeviceError("gone")
 
-    with pytest.raises(DeviceError, match="gone"):
-        list(newest(Script(Reports(), fails)))
+    with Stream(lambda r: Script(r, play), number_of) as stream:
+        first = stream.take(None)
+        assert isinstance(first, Ready)
+        assert first.prepared == 0
+        threading.Timer(0.3, go_on.set).start()
+        with pytest.raises(DeviceError, match="gone"):
+            stream.take(None)
+    with Stream(lambda r: Script(r, lambda _: iter(())), number_of) as stream:
+        assert stream.take(None) is None
+        assert stream.ended

@@ -33,9 +33,52 @@ def test_rows_come_back_as_they_were_saved(tmp_path: Path, dtype: str, form: str
         np.save(path, array)
     else:
         (np.savez if form == "npz" else np.savez_compressed)(path, other=np.zeros(3), x=array)
-    rows = list(read_rows(path))
-    assert len(rows) == 5
+    names, rows = zip(*read_rows(path), strict=True)
+    assert names == tuple(f"{path}[{number}]" for number in range(5))
     np.testing.assert_array_equal(np.stack(rows), array)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((4, 6, 3), "uint8"), ((4, 6, 4), "uint8"), ((4, 6, 1), "uint8"), ((4, 6), "uint8"),
+        ((3, 3), "uint8"), ((1, 6, 3), "uint8"), ((4, 6, 3), "float32"), ((3, 4, 6), "int8"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_one_alone_comes_whole(
+    tmp_path: Path, shape: tuple[int, ...], dtype: str, suffix: str
+) -> None:
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        np.save(path, array)
+    else:
+        np.savez(path, x=array)
+    ((name, found),) = read_rows(path)
+    assert name == str(path)
+    np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((1, 4, 6, 3), "uint8"), ((5, 4, 6, 1), "uint8"), ((5, 4, 6), "uint8"),
+        ((3, 4, 6), "uint8"), ((1, 4, 6, 3), "float32"),
+    ],
+)  # fmt: skip
+def test_of_a_batch_every_row_comes(tmp_path: Path, shape: tuple[int, ...], dtype: str) -> None:
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    np.save(tmp_path / "a.npy", array)
+    names, rows = zip(*read_rows(tmp_path / "a.npy"), strict=True)
+    assert names == tuple(f"{tmp_path / 'a.npy'}[{number}]" for number in range(shape[0]))
+    np.testing.assert_array_equal(np.stack(rows), array)
+
+
+def test_one_photo_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(npy(np.zeros((4, 6, 3), np.uint8))[:-1])
+    with pytest.raises(BadInputError, match=r"a\.npy is cut off; copy it again"):
+        list(read_rows(tmp_path / "a.npy"))
 
 
 def test_only_one_row_is_read_at_a_time(tmp_path: Path) -> None:
@@ -106,7 +149,7 @@ def test_damaged_bytes_never_raise_another_error(tmp_path: Path) -> None:
                 damaged[source.integers(min(len(damaged), 400))] = source.integers(256)
             (tmp_path / f"damaged_{name}").write_bytes(damaged)
             try:
-                for row in read_rows(tmp_path / f"damaged_{name}"):
+                for _, row in read_rows(tmp_path / f"damaged_{name}"):
                     row_content(row, FLOAT, "row", True)
             except BadInputError:
                 continue
@@ -148,9 +191,10 @@ def test_prepared_tensors_are_taken_as_they_are_and_floats_are_quantized() -> No
         (np.zeros((4, 6, 3), np.int8), FLOAT, "is int8"),
         (np.full((4, 6, 3), np.nan, np.float32), FLOAT, "NaN"),
         (np.full((4, 6, 3), np.inf, np.float32), INT8, "NaN"),
-        (np.zeros((9, 3), np.uint8), FLOAT, r"saved as x\[None\]"),
-        (np.zeros(9, np.uint8), FLOAT, "have the shape"),
-        (np.zeros((9, 8, 2), np.uint8), FLOAT, "have the shape"),
+        (np.zeros(9, np.uint8), FLOAT, r"has the shape .*, not \(9,\)"),
+        (np.zeros((9, 8, 2), np.uint8), FLOAT, r"not \(9, 8, 2\); of many photos"),
+        (np.zeros((2, 9, 8, 3), np.uint8), FLOAT, r"not \(2, 9, 8, 3\)"),
+        (np.zeros((4, 6), np.float32), FLOAT, r"\[4, 6\], but the model takes \[4, 6, 3\]"),
     ],
 )  # fmt: skip
 def test_rows_that_fit_nothing(row: np.ndarray[Any, Any], spec: InputSpec, message: str) -> None:

@@ -48,6 +48,10 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
         "--uninstall", action="store_true", help="remove the service and all versions"
     )
     what.add_argument("--check", action="store_true", help="check the bundle, and install nothing")
+    what.add_argument(
+        "--fits", action="store_true",
+        help="check only that this device can run the bundle, of which the manifest is enough",
+    )  # fmt: skip
     parser.add_argument("--name", help="which model --rollback, --list and --uninstall mean")
     parser.add_argument("--prefix", help="install below this folder instead of /opt/edge-deploy")
     parser.add_argument("--no-service", action="store_true", help="leave systemd alone")
@@ -67,6 +71,10 @@ def act(arguments: argparse.Namespace) -> dict[str, Any]:
         manifest = check_bundle(path)
         check_device(manifest)
         return {"name": manifest["name"], "action": "checked", "files": len(manifest["files"])}
+    if arguments.fits:
+        with open_bundle(path) as bundle:
+            check_device(bundle.manifest)
+            return {"name": bundle.manifest["name"], "action": "fits this device"}
     if not (arguments.rollback or arguments.list or arguments.uninstall):
         return install(path, prefix, not arguments.no_service)
     place = Place(prefix, _installed_name(arguments, path, prefix))

@@ -81,7 +81,7 @@ def _model(
         # What it says of a micro-model on the sibling gives nothing away of this device.
         measured_there = any(name in OPERATOR_TERMS for name in start.coefficients)
         result = fit(points, prior=replace(start, points=()) if measured_there else start)
-        _check_start(result, prior, dtype)
+        _check_start(result, prior, dtype, calibration.widening(dtype, threads))
         of_what = f"{len(points)} micro-models"
     kinds = {kind for entry in entries for kind in entry.timed.kinds}
     return LatencyModel(
@@ -108,12 +108,15 @@ def _model(
     )
 
 
-def _check_start(result: FitResult, prior: DeviceProfile | None, dtype: str) -> None:
-    """Raise `UsageError` where the sibling's terms cannot say what the device took."""
+def _check_start(result: FitResult, prior: DeviceProfile | None, dtype: str, noise: float) -> None:
+    """Raise `UsageError` where the sibling's terms cannot say what the device took.
+
+    Times that differ by `noise` between rounds may miss by as much more.
+    """
     for point in result.points:
         features = point.features
         fitted = sum(slope * features.get(name, 0) for name, slope in result.coefficients.items())
-        if abs(log_residual(point.measured_ms, fitted)) > _WORST_OF_OWN:
+        if abs(log_residual(point.measured_ms, fitted)) > _WORST_OF_OWN + math.log1p(noise):
             raise UsageError(
                 f"the coefficients of {prior.id if prior else 'the sibling'} do not fit {dtype} "
                 f"here: {point.model} took {point.measured_ms:.3g} ms, and however they are scaled "

@@ -27,8 +27,8 @@ _VIDEO_DEVICE, _VIDEO_FOLDER = "/dev/video", "/dev/v4l/"
 class Input:
     """One picture and its name for reports.
 
-    `content`: the photo's file; a picture or a call that gives it; one row of an array; or why
-    there is nothing.
+    `content`: the photo's file; a picture or a call that gives it; an array or one row of it; or
+    why there is nothing.
     """
 
     __slots__ = ("content", "name")
@@ -111,8 +111,8 @@ def _refusals(unreadable: list[OSError]) -> Iterator[Input]:
 def _rows(text: str) -> Iterator[Input]:
     from .tensor_files import read_rows
 
-    for number, row in enumerate(read_rows(text)):
-        yield Input(f"{text}[{number}]", row)
+    for name, row in read_rows(text):
+        yield Input(name, row)
 
 
 def _frames(text: str) -> Iterator[Input]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -129,8 +129,9 @@ class Stream(Generic[T]):
     @property
     def dropped(self) -> int:
         """Frames of a live source that were replaced by newer ones before anybody used them."""
-        source = self._source
-        return self._replaced + self._dropped_by_sources + (source.dropped if source else 0)
+        with self._changed:
+            source = self._source
+            return self._replaced + self._dropped_by_sources + (source.dropped if source else 0)
 
     @property
     def untaken(self) -> list[Frame]:
@@ -160,10 +161,11 @@ class Stream(Generic[T]):
         """Wait until the source is open, or could not be opened; whether that came in time."""
         return self._begun.wait(timeout_s)
 
-    def take(self, timeout_s: float) -> Ready[T] | Refused | Trouble | None:
+    def take(self, timeout_s: float | None) -> Ready[T] | Refused | Trouble | None:
         """What comes next; None where nothing came in time, or where the source has ended.
 
-        Raises what ended the source, if that was an error.
+        Without a time it waits for as long as it takes. Raises what ended the source, if that was
+        an error.
         """
         with self._changed:
             if not self._wanted:
@@ -234,8 +236,9 @@ class Stream(Generic[T]):
                 delay_s = min(2 * delay_s, self._longest_retry_s)
                 continue
             finally:
-                self._dropped_by_sources += source.dropped
-                self._source = None
+                with self._changed:
+                    self._dropped_by_sources += source.dropped
+                    self._source = None
             return
 
     def _wait(self, seconds: float, alive: bool) -> None:
@@ -301,46 +304,3 @@ class Stream(Generic[T]):
             return Refused(frame, error)
         finally:
             self._preparing_since = None
-
-
-def newest(source: FrameSource) -> Iterator[Frame]:
-    """The frames of an entered live source, captured in the background, the newest each time.
-
-    Count what was replaced with `source.dropped`. Of sources that are not live nothing is dropped.
-    """
-    if not source.live:
-        yield from source.frames()
-        return
-    lock = threading.Condition()
-    slot: list[Frame] = []
-    end: list[BaseException | None] = []
-
-    def capture() -> None:
-        failure: BaseException | None = None
-        try:
-            for frame in source.frames():
-                with lock:
-                    source.dropped += len(slot)
-                    slot[:] = [frame]
-                    lock.notify()
-        except BaseException as error:  # it is raised again below
-            failure = error
-        with lock:
-            end.append(failure)
-            lock.notify()
-
-    thread = threading.Thread(target=capture, name="capture", daemon=True)
-    thread.start()
-    try:
-        while True:
-            with lock:
-                lock.wait_for(lambda: slot or end)
-                if not slot:
-                    break
-                frame = slot.pop()
-            yield frame
-    finally:
-        source.stop()
-        thread.join(3)
-    if end and end[0] is not None:
-        raise end[0]

@@ -1,4 +1,4 @@
-"""Photos and prepared tensors from `.npy` and `.npz` files, row by row."""
+"""Photos and prepared tensors from `.npy` and `.npz` files: one alone, or row by row."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _KEYS = ("x", "images")
+# Grey, colour, colour with transparency.
+_CHANNELS = (1, 3, 4)
 
 
-def read_rows(path: str | os.PathLike[str]) -> Iterator[NDArray[Any]]:
-    """The rows of the array in an `.npy`, or of `x` (or `images`) in an `.npz`, one at a time.
+def read_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """What the array in an `.npy`, or `x` (or `images`) in an `.npz`, holds, each with its name.
 
-    No more than one row is in memory. Raises `BadInputError`, also in the middle of a file that
-    is cut off.
+    Of many photos or tensors every row, as "PATH[ROW]", of which no more than one is in memory; an
+    array that is one of them comes whole, as "PATH". Raises `BadInputError`, also in the middle of
+    a file that is cut off.
     """
+    text = os.fspath(path)
     path = Path(path)
     try:
         with ExitStack() as stack:
@@ -36,15 +40,16 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[NDArray[Any]]:
             else:
                 file = stack.enter_context(path.open("rb"))
             shape, dtype = _read_header(path, file)
-            row_shape = shape[1:]
+            alone = _is_one(shape, dtype)
+            count, row_shape = (1, shape) if alone else (shape[0], shape[1:])
             row_bytes = int(np.prod(row_shape, dtype=np.int64)) * dtype.itemsize
-            for number in range(shape[0]):
+            for number in range(count):
                 data = file.read(row_bytes)
                 if len(data) != row_bytes:
-                    raise BadInputError(
-                        f"{path} is cut off: it ends in row {number} of {shape[0]}; copy it again"
-                    )
-                yield np.frombuffer(data, dtype).reshape(row_shape)
+                    place = "" if alone else f": it ends in row {number} of {count}"
+                    raise BadInputError(f"{path} is cut off{place}; copy it again")
+                name = text if alone else f"{text}[{number}]"
+                yield name, np.frombuffer(data, dtype).reshape(row_shape)
     except BadInputError:
         raise
     except FileNotFoundError:
@@ -87,6 +92,13 @@ def _read_header(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype
     return shape, dtype
 
 
+def _is_one(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether an array is one photo, (H, W) or (H, W, 1, 3 or 4), or one tensor of an image."""
+    if len(shape) == 3:
+        return dtype != np.uint8 or shape[2] in _CHANNELS
+    return len(shape) < 3
+
+
 def row_content(
     row: NDArray[Any], spec: InputSpec, name: str, has_contract: bool
 ) -> Image.Image | NDArray[Any]:
@@ -98,14 +110,13 @@ def row_content(
     """
     fits = row.shape == spec.shape[1:]
     if row.dtype == np.uint8 and not (fits and spec.dtype == "uint8" and not has_contract):
-        if row.ndim == 3 and row.shape[2] in (1, 3, 4):
+        if row.ndim == 3 and row.shape[2] in _CHANNELS:
             return Image.fromarray(row[:, :, 0] if row.shape[2] == 1 else row)
-        if row.ndim == 2 and row.shape[1] not in (1, 3, 4):
+        if row.ndim == 2:
             return Image.fromarray(row)
-        hint = "; one photo alone must be saved as x[None]" if row.ndim == 2 else ""
         raise BadInputError(
-            f"{name}: uint8 photos have the shape (N, H, W) or (N, H, W, 1, 3 or 4), not "
-            f"{('N', *row.shape)}{hint}".replace("'", "")
+            f"{name}: a uint8 photo has the shape (H, W) or (H, W, 1, 3 or 4), not "
+            f"{row.shape}; of many photos the first axis is their number"
         )
     if not fits:
         raise BadInputError(

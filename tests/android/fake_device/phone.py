@@ -90,17 +90,17 @@ class FakePhone:
 
     def connect(self) -> None:
         """Plug the phone in: adb lists it as `device`."""
-        self._wait_for("device", reconnect=True)
+        self._wait_for("device")
 
-    def _wait_for(self, state: str, *, reconnect: bool) -> None:
+    def _wait_for(self, state: str) -> None:
         found = None
         for _ in range(100):
             found = self.server.devices().get(self.serial)
             if found == state:
                 return
-            if found is None and reconnect:
+            if found is None:
                 self.server.adb("connect", self.serial)
-            elif found == "offline" and reconnect:
+            elif found == "offline":
                 self.server.adb("disconnect", self.serial)
             time.sleep(0.05)
         raise RuntimeError(f"{self.serial} is {found}, not {state}")
@@ -117,8 +117,8 @@ class FakePhone:
         self._ask("faults", **faults)
         if faults.get("unauthorized"):
             self.server.adb("disconnect", self.serial)
-            self.server.adb("connect", self.serial)
-            self._wait_for("unauthorized", reconnect=False)
+            # Not once: a server that has not let go of the last link yet says "already connected".
+            self._wait_for("unauthorized")
         elif faults.get("offline"):
             self.server.adb("disconnect", self.serial)
             self._connect_in_vain()
@@ -127,17 +127,22 @@ class FakePhone:
 
     def _connect_in_vain(self) -> None:
         """`adb connect` waits ten seconds for a phone that says nothing; the list knows at once."""
-        client = subprocess.Popen(
-            ["adb", "connect", self.serial],
-            env=self.server.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            self._wait_for("offline", reconnect=False)
-        finally:
-            client.kill()
-            client.wait()
+        for _ in range(5):
+            client = subprocess.Popen(
+                ["adb", "connect", self.serial],
+                env=self.server.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            try:
+                while client.poll() is None:
+                    if self.server.devices().get(self.serial) == "offline":
+                        return
+                    time.sleep(0.05)
+            finally:
+                client.kill()
+                client.wait()
+        raise RuntimeError(f"{self.serial} does not become offline")
 
     def heal(self) -> None:
         """A healthy phone again, and plugged in."""

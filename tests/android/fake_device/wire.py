@@ -120,8 +120,8 @@ class Link:
                 stream = Stream(self, next(self._ids), arg0, payload.rstrip(b"\0").decode())
                 self._streams[stream.local] = stream
                 threading.Thread(target=self._run, args=(stream, service)).start()
-            elif arg1 in self._streams:
-                stream = self._streams[arg1]
+            elif (known := self._streams.get(arg1)) is not None:
+                stream = known
                 if command == OKAY:
                     stream.ready.release()
                 elif command == WRTE:
@@ -143,6 +143,7 @@ class Link:
             pass
         finally:
             self._streams.pop(stream.local, None)
+            stream.end()  # else a thread of the service's would wait for its input for ever
             with contextlib.suppress(LinkLostError):
                 stream.close()
 
@@ -199,6 +200,7 @@ class Stream:
         for start in range(0, len(data), limit):
             self.ready.acquire()
             if self.ended.is_set():
+                self.ready.release()  # for another thread that writes to it
                 raise LinkLostError
             self.link.send(WRTE, self.local, self.remote, data[start : start + limit])
 

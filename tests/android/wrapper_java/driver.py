@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import PIL
 from edge_deploy_runner.classifier import Classifier
 from edge_deploy_runner.contract import Preprocessing
 from edge_deploy_runner.preprocessing import InputSpec
@@ -93,7 +92,7 @@ def contract_json(
     shape, dtype, scale, zero_point = output
     return {
         "format": "edge-deploy android classifier",
-        "version": 1,
+        "version": 2,
         "name": "model",
         "model": {"file": "model.tflite", "sha256": "0" * 64, "size_bytes": 1},
         "input": {
@@ -106,7 +105,6 @@ def contract_json(
         "preprocessing": preprocessing.to_json(),
         "labels": None,
         "scores": "probabilities",
-        "pillow": PIL.__version__,
         **changes,
     }  # fmt: skip
 

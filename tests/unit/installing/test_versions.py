@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 from small_bundle import (
@@ -120,6 +122,25 @@ def test_two_installs_at_once(folder: Path, tmp_path: Path) -> None:
 def test_check_installs_nothing(made: Bundle, folder: Path, tmp_path: Path) -> None:
     done = run_installer(folder, made.path, "--check", "--prefix", tmp_path / "p")
     assert done.returncode == 0
+    assert not (tmp_path / "p").exists()
+
+
+def test_the_manifest_is_enough_to_ask_whether_it_fits(folder: Path, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.mkdir()
+    for name in ("install.py", "manifest.json", "manifest.sha256"):
+        (part / name).write_bytes((folder / name).read_bytes())
+    shutil.copytree(folder / "installer", part / "installer")
+    done = run_installer(part, "--fits", "--prefix", tmp_path / "p")
+    assert (done.returncode, done.stdout) == (0, "colors: fits this device\n")
+    refused(run_installer(part, "--check"), 6, "is missing from the bundle")
+    text = (part / "manifest.json").read_text()
+    target = json.loads(text)["target"]["machine"]
+    text = text.replace(f'"machine": "{target}"', '"machine": "riscv64"')
+    (part / "manifest.json").write_text(text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (part / "manifest.sha256").write_text(f"{digest}  manifest.json\n")
+    refused(run_installer(part, "--fits"), 5, "riscv64")
     assert not (tmp_path / "p").exists()
 
 

@@ -1,6 +1,6 @@
 """Dex on a desktop JVM, for app_process and am. Runs on the phone, under the host's Python."""
 
-# ruff: noqa: PTH104, PTH108, PTH110, PTH118, PTH208
+# ruff: noqa: PTH104, PTH110, PTH118, PTH208
 
 import contextlib
 import ctypes
@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -40,19 +41,20 @@ def jars(path):
         return []
     converted = f"{CACHE}/{digest}.jar"
     if not os.path.exists(converted):
-        part = f"{CACHE}/{digest}.{os.getpid()}"
-        shutil.copy(path, part + ".apk")
-        done = subprocess.run(
-            ["/usr/bin/python3", "-O", "-m", "enjarify.main", "-f", "-o", part, part + ".apk"],
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        os.unlink(part + ".apk")
-        if done.returncode or ", 0 classes had errors" not in done.stdout:
-            sys.exit(f"enjarify could not convert {path}: {done.stdout[-2000:]}")
-        os.rename(part, converted)
+        # Other phones convert at the same time, and their process ids may be the same as ours.
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            copy, part = f"{folder}/classes.apk", f"{folder}/classes.jar"
+            shutil.copy(path, copy)
+            done = subprocess.run(
+                ["/usr/bin/python3", "-O", "-m", "enjarify.main", "-f", "-o", part, copy],
+                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            if done.returncode or ", 0 classes had errors" not in done.stdout:
+                sys.exit(f"enjarify could not convert {path}: {done.stdout[-2000:]}")
+            os.rename(part, converted)
     return [converted, path]
 
 

@@ -3,8 +3,7 @@ package dev.edgedeploy.classifier;
 /** What {@code contract.json} says of the model: its file, tensors, photos and scores. */
 final class ModelContract {
     static final String FORMAT = "edge-deploy android classifier";
-    static final int VERSION = 1;
-    private static final int NEWEST_PILLOW = 13;
+    static final int VERSION = 2;
     private static final String FILE = "contract.json";
 
     final String name;
@@ -26,7 +25,7 @@ final class ModelContract {
         sizeBytes = (long) model.number("size_bytes");
         input = TensorSpec.from(fields.object("input"));
         output = TensorSpec.from(fields.object("output"));
-        preprocessing = Preprocessing.from(fields.object("preprocessing"), pillow(fields));
+        preprocessing = Preprocessing.from(fields.object("preprocessing"));
         labelsFile = fields.isNull("labels") ? null : plainName(fields.text("labels"));
         logits = fields.choice("scores", "probabilities", "logits").equals("logits");
         String layout = fields.object("input").choice("layout", "NHWC", "NCHW");
@@ -82,21 +81,6 @@ final class ModelContract {
             throw new ClassifierException(
                     "the " + input.dtype + " input of " + name + " has no quantization scale; "
                             + "build the bundle again");
-        }
-    }
-
-    /** The major version of Pillow; the newest known one where the contract does not say. */
-    private static int pillow(JsonFields fields) {
-        if (fields.isNull("pillow")) {
-            return NEWEST_PILLOW;
-        }
-        String version = fields.text("pillow");
-        try {
-            return Integer.parseInt(version.split("\\.", 2)[0]);
-        } catch (NumberFormatException error) {
-            throw new ClassifierException(
-                    FILE + ": pillow is \"" + version + "\", which is no version; build the "
-                            + "bundle again", error);
         }
     }
 

@@ -12,8 +12,9 @@ final class PhotoFitting {
     /**
      * The pixels for the model, row by row, 1 (grey) or 3 bytes (red, green, blue) each.
      *
-     * <p>{@code photo} is upright. Between the two passes, along rows and along columns, pixels
-     * are rounded to 8 bits; so the order counts, and it is Pillow's.
+     * <p>{@code photo} is upright. It is resized along its rows first, then along its columns, as
+     * Python's {@code resize_photo} does: between the two pixels are rounded to 8 bits, so that the
+     * order counts.
      */
     static byte[] fit(PixelSource photo, Preprocessing contract, int width, int height) {
         CenterBox box = contract.centerCrop
@@ -22,12 +23,6 @@ final class PhotoFitting {
         int channels = contract.channels();
         if (contract.resize.equals("nearest")) {
             return nearest(photo, box, channels, width, height);
-        }
-        int less = box.height - height;
-        boolean columnsFirst = contract.columnsFirst && less > 0
-                && less > 2L * (box.width - width);
-        if (columnsFirst) {
-            return resizeColumnsFirst(photo, box, channels, width, height, contract.resize);
         }
         byte[] rows = resizeRows(photo, box, channels, width, contract.resize);
         return resizeColumns(rows, box.height, channels, width, height, contract.resize);
@@ -108,7 +103,7 @@ final class PhotoFitting {
         byte[] made = new byte[height * rowBytes];
         int[] sums = new int[rowBytes];
         for (int y = 0; y < height; y++) {
-            sumRows(rows, how.first[y] * rowBytes, y, how, sums);
+            sumRows(rows, y, how, sums);
             for (int i = 0; i < rowBytes; i++) {
                 made[y * rowBytes + i] = clip(sums[i]);
             }
@@ -116,32 +111,10 @@ final class PhotoFitting {
         return made;
     }
 
-    private static byte[] resizeColumnsFirst(
-            PixelSource photo, CenterBox box, int channels, int width, int height,
-            String method) {
-        Resampling columns = Resampling.of(method, box.height, height);
-        Resampling rows = Resampling.of(method, box.width, width);
-        byte[] made = new byte[height * width * channels];
-        byte[] strip = new byte[3 * columns.stride * box.width];
-        byte[] row = new byte[box.width * channels];
-        int[] sums = new int[row.length];
-        for (int y = 0; y < height; y++) {
-            int top = box.top + columns.first[y];
-            photo.read(box.left, top, box.width, columns.count[y], strip);
-            toChannels(strip, columns.count[y] * box.width, channels);
-            sumRows(strip, 0, y, columns, sums);
-            for (int i = 0; i < row.length; i++) {
-                row[i] = clip(sums[i]);
-            }
-            resizeRow(row, 0, made, y * width * channels, channels, rows);
-        }
-        return made;
-    }
-
-    /** The weighted sum of the rows that make the new row {@code y}; they begin at {@code from}. */
-    private static void sumRows(byte[] rows, int from, int y, Resampling how, int[] sums) {
+    /** The weighted sum of the rows that make the new row {@code y}. */
+    private static void sumRows(byte[] rows, int y, Resampling how, int[] sums) {
         Arrays.fill(sums, 1 << (Resampling.BITS - 1));
-        int at = from;
+        int at = how.first[y] * sums.length;
         for (int k = 0; k < how.count[y]; k++) {
             int weight = how.weights[y * how.stride + k];
             for (int i = 0; i < sums.length; i++) {

@@ -11,11 +11,8 @@ final class Preprocessing {
     final boolean exifTranspose;
     final boolean channelsFirst;
     final boolean backgroundClass;
-    /** Whether columns are resized before rows where height shrinks much more than width. */
-    final boolean columnsFirst;
 
-    private Preprocessing(JsonFields fields, int pillow) {
-        columnsFirst = pillow >= 13;
+    private Preprocessing(JsonFields fields) {
         colorOrder = fields.choice("color_order", "RGB", "BGR", "GRAY");
         resize = fields.choice("resize", "nearest", "bilinear", "bicubic", "lanczos", "box");
         centerCrop = fields.choice("crop", "center", "none").equals("center");
@@ -35,9 +32,8 @@ final class Preprocessing {
         }
     }
 
-    /** {@code pillow}: the major version of the Pillow whose photos the model was judged on. */
-    static Preprocessing from(JsonFields fields, int pillow) {
-        return new Preprocessing(fields, pillow);
+    static Preprocessing from(JsonFields fields) {
+        return new Preprocessing(fields);
     }
 
     /** 1 for GRAY, else 3. */
