@@ -1,20 +1,27 @@
 """Whether a measurement can be of the device that a budget names; told before minutes of measuring.
 
 A budget's `device` is the id or the address that a measurement has: "local", "ssh" or
-"ssh://USER@HOST", "android" or "android:SERIAL", or an id of the catalogue. The id of a device that
-the user calibrated stands for the machine that its file describes, however that was reached.
+"ssh://USER@HOST", "android" or "android:SERIAL", or an id of the catalogue, spelled as --device
+takes it. The id of a device that the user calibrated stands for the machine that its file
+describes, however that was reached.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from edge_deploy_android.target import AndroidTarget
 from edge_deploy_runner.errors import UsageError
 
-from .catalogue import DeviceProfile, all_profiles, damaged_files, is_machine
+from .catalogue import (
+    DeviceProfile,
+    all_profiles,
+    damaged_files,
+    folded_id,
+    is_machine,
+    near_ids,
+)
 from .remote.target import SshTarget
 
 
@@ -26,6 +33,7 @@ def check_budget_device(
     `target` None is this computer, a profile the device that figures are predicted for. What only
     the device itself tells passes.
     """
+    spoken, wanted = wanted, _as_id(wanted)
     kind, colon, _ = wanted.partition(":")
     if isinstance(target, DeviceProfile):
         here = target.id
@@ -47,10 +55,10 @@ def check_budget_device(
     elif wanted in damaged_files():
         raise damaged_files()[wanted]
     else:
-        near = difflib.get_close_matches(wanted.lower().replace(" ", "-"), all_profiles(), 1, 0.7)
-        hint = f"did you mean {near[0]}? " if near else ""
+        near = near_ids(spoken, all_profiles())
+        hint = f"did you mean {' or '.join(near)}? Write" if near else "write"
         raise UsageError(
-            f"the budget is for the device {wanted!r}, which is none; {hint}Write an id of "
+            f"the budget is for the device {spoken!r}, which is none; {hint} an id of "
             "`edge-deploy devices`, or local, ssh://USER@HOST, android or android:SERIAL"
         )
     if not fits:
@@ -65,13 +73,17 @@ def other_device(wanted: str, device: Mapping[str, Any], evidence: str | None = 
     """Why a measurement is not of the device that a budget names; "" where it is.
 
     `device` and `evidence` are those of the measurement, None where it is still to be made. A
-    prediction is for one id; a measured machine is every known device that describes it.
+    prediction is for one id; a measured machine is every known device that describes it. Raises
+    `BadInputError` where the file of the budget's device is damaged.
     """
+    wanted = _as_id(wanted)
     ids = [str(device[key]) for key in ("id", "target") if device.get(key)]
     if wanted in ids:
         return ""
     is_measured = evidence != "predicted"
     profile = all_profiles().get(wanted)
+    if profile is None and wanted in damaged_files():
+        raise damaged_files()[wanted]
     if is_measured and profile is not None and is_machine(profile, device):
         return ""
     ids = list(dict.fromkeys(ids))
@@ -85,6 +97,11 @@ def other_device(wanted: str, device: Mapping[str, Any], evidence: str | None = 
         f"{ids[0] if ids else 'another device'}{f' ({more})' if more else ''}"
         + (f"; a budget names the id or the address: {' or '.join(ids)}" if ids else "")
     )
+
+
+def _as_id(wanted: str) -> str:
+    """An id as the catalogue has it, whatever its capitals and blanks; an address as it is."""
+    return wanted if ":" in wanted or wanted in damaged_files() else folded_id(wanted)
 
 
 def _named(device: Mapping[str, Any]) -> list[str]:

@@ -27,6 +27,7 @@ from .changes import (
     is_inside,
     status_of,
 )
+from .prediction.choosing import way_to_measure
 
 _X86 = re.compile(r"x86(_64)?|i[3-6]86|amd64", re.I)
 _ARM = re.compile(r"aarch64|arm", re.I)
@@ -90,12 +91,27 @@ def _check_alike(old: Measurement, new: Measurement, names: tuple[str, str]) -> 
             )
     if old.prediction is None or new.prediction is None:
         return
-    runtimes = old.prediction.basis.runtime, new.prediction.basis.runtime
-    if runtimes[0] != runtimes[1]:
+    bases = old.prediction.basis, new.prediction.basis
+    if bases[0].runtime != bases[1].runtime:
         raise BadInputError(
-            f"{names[0]} is predicted for {runtimes[0]} and {names[1]} for {runtimes[1]}, and "
-            "runtimes are never mixed; predict both with the same --runtime-version"
+            f"{names[0]} is predicted for {bases[0].runtime} and {names[1]} for "
+            f"{bases[1].runtime}, and runtimes are never mixed; {_with_one_runtime(*bases)}"
         )
+
+
+def _with_one_runtime(old: Basis, new: Basis) -> str:
+    """What to do about predictions for two runtimes."""
+    profile = all_profiles().get(old.device)
+    entries = profile.latency if profile is not None else ()
+    both = [
+        {entry.runtime for entry in entries if entry.dtype == basis.dtype} for basis in (old, new)
+    ]
+    if profile is not None and both[0] and both[1] and not both[0] & both[1]:
+        return (
+            f"of {profile.name} no runtime has times of both {old.dtype} and {new.dtype} models: "
+            f"{way_to_measure(profile)}"
+        )
+    return "predict both with the same --runtime-version"
 
 
 def _is_foreign(machine: str, device_id: str) -> bool:

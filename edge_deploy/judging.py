@@ -97,7 +97,8 @@ def judge(
     """Hold measurements of one model against a budget; several are judged on the worst of them.
 
     `accuracy` is what `evaluate` returned, or its JSON document. Raises `BadInputError` for
-    measurements of different models, or an accuracy that is of another model or does not say.
+    measurements of different models, an accuracy that is of another model or does not say, or a
+    budget for a device whose own file is damaged.
     """
     found = [measurements] if isinstance(measurements, Measurement) else list(measurements)
     if not found:

@@ -72,13 +72,21 @@ class Sshd:
                 [_SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+        deadline = time.monotonic() + 60
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if self._greets():
                 return
-            if self.process.poll() is not None:
-                break
             time.sleep(0.05)
         raise RuntimeError(f"sshd did not start: {(self.folder / 'sshd.log').read_text()[-2000:]}")
+
+    def _greets(self) -> bool:
+        """Whether it serves already: one that accepts and has no word for a client does not."""
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), timeout=10) as line,
+        ):
+            return line.recv(4) == b"SSH-"
+        return False
 
     def stop(self) -> None:
         """Stop the server and cut its connections."""

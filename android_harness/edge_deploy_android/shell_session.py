@@ -43,7 +43,8 @@ class ShellSession:
     """A command on the phone while it runs.
 
     `child` is the adb that runs `marked(command, marker)` on the phone `serial`; `what` is for
-    error sentences. `on_stderr` and `on_stdout` get each line as it comes.
+    error sentences. `on_stderr` and `on_stdout` get each line as it comes; what they raise ends the
+    command, and `completed` raises it again.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ShellSession:
         self._child, self._marker, self._serial = child, marker, serial
         self._on_stderr, self._on_stdout = on_stderr, on_stdout
         self._listening: set[int] = set()
+        self._listener_error: BaseException | None = None
         self._stdout: list[bytes] = []
         self._stderr: list[str] = []
         self._code: int | None = None
@@ -100,6 +102,8 @@ class ShellSession:
                 "left; see what keeps the phone busy"
             ) from None
         self._read_to_the_end()
+        if self._listener_error is not None:
+            raise self._listener_error
         if self._stderr and not self._stderr[-1]:  # the marker's own line end
             self._stderr.pop()
         said = "\n".join(self._stderr)
@@ -148,9 +152,14 @@ class ShellSession:
                 self._tell(self._on_stderr, line)
 
     def _tell(self, listener: Callable[[str], None], line: str) -> None:
+        if self._listener_error is not None:
+            return
         self._listening.add(threading.get_ident())
         try:
             listener(line)
+        except BaseException as error:  # it is raised again in the caller's thread
+            self._listener_error = error
+            self._child.terminate()
         finally:
             self._listening.discard(threading.get_ident())
 

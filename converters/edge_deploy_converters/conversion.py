@@ -19,7 +19,6 @@ from edge_deploy_runner.errors import BadInputError, ConversionError, OutputErro
 from edge_deploy_runner.output import (
     check_folder,
     check_free,
-    clear_stale_parts,
     write_bytes,
     write_json,
 )
@@ -175,7 +174,6 @@ def _targets(
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
     check_folder(folder)
-    clear_stale_parts(folder)
     targets = {recipe.name: folder / f"{source.name}_{recipe.name}.tflite" for recipe in recipes}
     for path in targets.values():
         check_free(path, force=True)  # a name that cannot be is refused before it is asked for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from edge_deploy_runner.errors import BadInputError
 from .frontend_child import LoadedSource, Options, main, refuse_full_disk
 from .keras_graph import keras_source
 from .keras_safety import parse_config, refuse_code
+from .keras_versions import cannot_load
 
 
 def load(source: str, options: Options) -> LoadedSource:
@@ -18,14 +20,16 @@ def load(source: str, options: Options) -> LoadedSource:
     config, version = _read_header(path)
     if not options.trust_source:
         refuse_code(config, path)
-    loader = _load_keras3 if version.startswith("3") else _load_tf_keras
+    is_keras3 = version.startswith("3")
+    loader = _load_keras3 if is_keras3 else _load_tf_keras
     try:
         model = loader(path, options.trust_source)
     # Keras raises what its layers raise: TypeError, ValueError, KeyError, OSError, ...
     except Exception as error:
         refuse_full_disk(error)
-        text = " ".join(str(error).split())
-        raise BadInputError(f"Keras cannot load {path.name}: {text[:300]}") from error
+        keras = sys.modules.get("keras" if is_keras3 else "tf_keras")
+        here = str(getattr(keras, "__version__", ""))
+        raise cannot_load(path, error, version, here) from error
     return keras_source(model, options)
 
 

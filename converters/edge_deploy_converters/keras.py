@@ -10,6 +10,7 @@ from edge_deploy_runner.errors import BadInputError
 from .frontend_child import LoadedSource, Options, main, refuse_full_disk
 from .keras_graph import keras_source
 from .keras_safety import is_pickle, read_keras_config, refuse_code
+from .keras_versions import cannot_load, keras_version_of
 
 
 def load(source: str, options: Options) -> LoadedSource:
@@ -27,8 +28,8 @@ def load(source: str, options: Options) -> LoadedSource:
     # Keras raises what its layers raise: TypeError, ValueError, KeyError, OSError, ...
     except Exception as error:
         refuse_full_disk(error)
-        text = " ".join(str(error).split())
-        raise BadInputError(f"Keras cannot load {path.name}: {text[:300]}") from error
+        saved_with = keras_version_of(path)
+        raise cannot_load(path, error, saved_with, keras.__version__) from error
     return keras_source(model, options)
 
 

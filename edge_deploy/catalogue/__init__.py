@@ -5,7 +5,14 @@ value names its source; one marked "guess" was not confirmed there, and is shown
 wherever it appears.
 """
 
-from .known_devices import all_profiles, damaged_files, device_profile, near_ids, recognise
+from .known_devices import (
+    all_profiles,
+    damaged_files,
+    device_profile,
+    folded_id,
+    near_ids,
+    recognise,
+)
 from .own_files import device_file, user_folder, with_latency
 from .parsing import parse_profile
 from .power_models import profile_power
@@ -20,6 +27,7 @@ __all__ = [
     "damaged_files",
     "device_file",
     "device_profile",
+    "folded_id",
     "is_machine",
     "near_ids",
     "parse_profile",

@@ -174,11 +174,15 @@ def _read(own: tuple[tuple[Path, int, int], ...]) -> _Found:
             profiles[device_id] = profile
         except BadInputError as error:
             damaged[device_id] = error
-    for device_id, profile in list(profiles.items()):
-        fault = _fault_of_like(profile, profiles)
-        if fault and profile.origin != "package":
-            damaged[device_id] = BadInputError(f"the device file {profile.origin}: {fault}")
-            del profiles[device_id]
+    faults = {
+        name: _fault_of_like(profile, profiles, damaged)
+        for name, profile in profiles.items()
+        if profile.origin != "package"
+    }
+    for device_id, fault in faults.items():
+        if fault:
+            origin = profiles.pop(device_id).origin
+            damaged[device_id] = BadInputError(f"the device file {origin}: {fault}")
             if device_id in texts:
                 profiles[device_id] = _packaged()[device_id]
     found = dict(sorted(profiles.items()))
@@ -202,19 +206,27 @@ def _own_or_lent(
     return scaled_models(sibling.latency, sibling, profile)
 
 
-def _fault_of_like(profile: DeviceProfile, profiles: Mapping[str, DeviceProfile]) -> str:
-    """What is wrong with the sibling that a profile names; "" where nothing is."""
+def _fault_of_like(
+    profile: DeviceProfile, profiles: Mapping[str, DeviceProfile], damaged: Mapping[str, object]
+) -> str:
+    """What is wrong with the sibling that a profile names, or with that one's; "" if nothing is."""
     seen = [profile.id]
     like = profile.like
     while like:
+        whose = "" if len(seen) == 1 else f"it is like {' which is like '.join(seen[1:])}, whose "
         if like in seen:
             way = " is like ".join([*seen[seen.index(like) :], like])
-            return f"like leads in a circle: {way}; leave it out of one of them"
+            circle = f"like leads in a circle: {way}; leave it out of one of them"
+            return circle if like == profile.id else whose + circle
+        if like not in profiles and like in damaged:
+            return f"{whose}like names {like}, whose own file is damaged; mend that first"
         if like not in profiles:
-            near = near_ids(like, profiles)
+            others = {name: other for name, other in profiles.items() if name not in seen}
+            near = near_ids(like, others)
             hint = f"did you mean {near[0]}? " if near else ""
             return (
-                f"like names the unknown device {like!r}; {hint}`edge-deploy devices list` has all"
+                f"{whose}like names the unknown device {like!r}; {hint}`edge-deploy devices list` "
+                "has all"
             )
         seen.append(like)
         like = profiles[like].like

@@ -153,7 +153,7 @@ def _errors(rows: tuple[Row, ...], *, wide: bool) -> Table:
 
     from .rendering import plain_table
 
-    table = plain_table("Error on models left out of the fit, predicted against published")
+    table = plain_table("Error on models left out of the fit, predicted against measured")
     table.padding = (0, 1, 0, 0)
     for name in ("device", "dtype", "threads", "runtime") if wide else ("fit",):
         table.add_column(name, no_wrap=wide, overflow="fold")

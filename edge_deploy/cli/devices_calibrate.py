@@ -69,25 +69,22 @@ def command(
     With --table the times come from a CSV file with the columns model, dtype, device, threads,
     latency_ms and runtime, and nothing is run.
     """
-    from pathlib import Path
-
     from edge_deploy_runner.errors import UsageError
 
     from edge_deploy.prediction.calibration.measuring import ROUNDS
     from edge_deploy.prediction.calibration.own_device import calibrate_device, device_from_table
 
-    place = Path(output) if output else None
     if table is not None and device is None:
+        source = click.get_current_context().get_parameter_source("dtypes")
         given = {
             "--quick": quick, "--threads": threads, "--rounds": rounds, "--wheels": wheels,
-            "--cpus": cpus,
+            "--cpus": cpus, "--dtypes": source is click.core.ParameterSource.COMMANDLINE,
         }  # fmt: skip
         _refuse("--table measures nothing", given)
         if device_id is None:
             raise UsageError("--table needs --id, the name of the device that it is about")
         own = device_from_table(
-            Path(table), device_id, features=[Path(one) for one in features], like=like,
-            output=place, force=force,
+            table, device_id, features=features, like=like, output=output, force=force,
         )  # fmt: skip
     elif device is not None and table is None:
         _refuse("--features belongs to --table", {"--features": features})
@@ -100,9 +97,9 @@ def command(
                 threads=_numbers(threads),
                 dtypes=[word.strip() for word in dtypes.split(",")],
                 rounds=ROUNDS if rounds is None else rounds,
-                wheels=Path(wheels) if wheels else None,
+                wheels=wheels,
                 cpus=cpus,
-                output=place,
+                output=output,
                 force=force,
                 on_progress=report,
             )
@@ -118,7 +115,7 @@ def _refuse(reason: str, given: dict[str, Any]) -> None:
     from edge_deploy_runner.errors import UsageError
 
     for option, value in given.items():
-        if value:
+        if value is not None and value is not False and value != ():
             raise UsageError(f"{reason}; leave {option} out")
 
 

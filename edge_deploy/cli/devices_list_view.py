@@ -45,11 +45,20 @@ class _Column:
 
 
 def show_devices(profiles: Sequence[DeviceProfile]) -> None:
-    """A line a device, and what the marks mean; a damaged entry is named on stderr."""
+    """A line a device, and what the marks mean; each file with a damaged entry is named on stderr.
+
+    A device that is scaled from another shares the fault of that one's file.
+    """
     from edge_deploy.catalogue import user_folder
 
     console = table_console()
-    rows = [_row(profile) for profile in profiles]
+    read = [readable_entries(profile) for profile in profiles]
+    for fault in dict.fromkeys(str(error) for _, error in read if error):
+        warn(fault)
+    rows = [
+        _row(profile, entries, error is not None)
+        for profile, (entries, error) in zip(profiles, read, strict=True)
+    ]
     columns = [_Column(head, [row[head] for row in rows]) for head in (rows[0] if rows else ())]
     left_out = []
     for head in _GIVES_WAY:
@@ -79,10 +88,9 @@ def _line(cells: Sequence[str], columns: Sequence[_Column]) -> str:
     return (" " * _GAP).join(padded).rstrip()
 
 
-def _row(profile: DeviceProfile) -> dict[str, str]:
-    entries, error = readable_entries(profile)
-    if error:
-        warn(str(error))
+def _row(
+    profile: DeviceProfile, entries: Sequence[LatencyModel], is_damaged: bool
+) -> dict[str, str]:
     guess = "?" if profile.clusters_source.standing == "guess" else ""
     clock = profile.fastest_first()[0].max_mhz
     return {
@@ -94,7 +102,7 @@ def _row(profile: DeviceProfile) -> dict[str, str]:
         "memory": _memory(profile),
         "dtypes": ", ".join(dict.fromkeys(entry.dtype for entry in entries)) or "-",
         "threads": _runs(sorted({entry.threads for entry in entries})) or "-",
-        "off by": "damaged" if error else _error(entries),
+        "off by": "damaged" if is_damaged else _error(entries),
         "scaled from": _siblings(entries),
         "idle W": _watts(profile.facts.get("idle_w")),
         "load W": _load(profile),

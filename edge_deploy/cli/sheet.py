@@ -61,7 +61,8 @@ def print_sheet(console: Console, rows: Sequence[Row]) -> None:
             text = Text()
             text.append((row.name if number == 0 else "").ljust(left), row.style)
             if number == 0 and row.evidence:
-                text.append(line.ljust(column), row.value_style)
+                # A word wider than its column still keeps its distance.
+                text.append(line + " " * max(_GAP, column - len(line)), row.value_style)
                 text.append(row.evidence, row.value_style or "dim")
             else:
                 text.append(line, row.value_style)

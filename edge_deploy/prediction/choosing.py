@@ -40,10 +40,11 @@ def choose(
         )
     found = _with(device.latency, lambda model: model.dtype == dtype)
     if not found:
+        known = " or ".join(sorted({model.dtype for model in device.latency}))
         raise BadInputError(
             f"there are no times of {dtype} models on {device.name}, so this one's cannot be "
-            f"predicted; convert it to one of {_listed(m.dtype for m in device.latency)}, "
-            f"or {way_to_measure(device)}{_or_calibrate(device, dtype)}"
+            f"predicted; convert its source to {known}, or {way_to_measure(device)}"
+            f"{_or_calibrate(device, dtype)}"
         )
     if delegate != "auto":
         found = _require(

@@ -19,7 +19,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -28,7 +27,8 @@ from edge_deploy_runner.errors import BadInputError, DeviceError
 from edge_deploy_runner.progress import Progress, silent
 
 from .scripts import FILE_DIFFERS, FILE_IS_SHORT, LOOK_FOR_FILE, TAKE_FILE
-from .ssh_errors import explain_connection, explain_loss, is_full_disk
+from .ssh_errors import explain_connection, is_full_disk
+from .ssh_session import Completed, SshSession, marked, stop
 from .target import SshTarget, parse_target
 
 __all__ = ["Completed", "SshDevice", "SshTarget", "parse_target"]
@@ -40,20 +40,8 @@ _ALIVE_INTERVAL_S = 5
 _ALIVE_COUNT = 4
 _CHUNK = 1 << 18
 _PUSH_ATTEMPTS = 2
-# What is left to read once ssh has ended, whose shared connection may hold its output open.
-_READING_LIMIT_S = 5.0
-_READING_STEP_S = 0.1
 # A socket's path has at most 103 bytes on macOS, and ssh appends 17 to it while it makes one.
 _LONGEST_SOCKET = 80
-
-
-@dataclass(frozen=True)
-class Completed:
-    """What a remote command left: its own exit code (128 + N for signal N) and its output."""
-
-    returncode: int
-    stdout: bytes
-    stderr: str
 
 
 class SshDevice:
@@ -103,7 +91,7 @@ class SshDevice:
                 self._master.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._master.wait(0.5)
-            _stop(self._master)
+            stop(self._master)
             self._master = None
         if self._log is not None:
             self._log.close()
@@ -144,10 +132,10 @@ class SshDevice:
         what: str = "running a command",
     ) -> Completed:
         """Run a line of POSIX shell on the device; see `run`. `what` is for error sentences."""
-        session = _Session(self, command, on_stderr)
+        session = self._start(command, what, on_stderr)
         try:
             session.feed(stdin, hold_stdin)
-            return session.completed(timeout_s, what)
+            return session.completed(timeout_s)
         finally:
             session.end()
 
@@ -230,7 +218,7 @@ class SshDevice:
         stage: str,
     ) -> Completed:  # fmt: skip
         command = shlex.join(["sh", "-c", TAKE_FILE, "take", *arguments])
-        session = _Session(self, command, None)
+        session = self._start(command, f"pushing {source.name}")
         try:
             with source.open("rb") as file:
                 file.seek(offset)
@@ -242,7 +230,7 @@ class SshDevice:
                     sent += len(data)
                     on_progress(stage, sent, size)
             session.close_input()
-            return session.completed(600.0, f"pushing {source.name}")
+            return session.completed(600.0)
         finally:
             session.end()
 
@@ -282,6 +270,20 @@ class SshDevice:
             if line.strip() == marker.encode():
                 return
 
+    def _start(
+        self, command: str, what: str, on_stderr: Callable[[str], None] | None = None
+    ) -> SshSession:
+        marker = f"edge-deploy-{secrets.token_hex(8)}"
+        child = subprocess.Popen(
+            self._arguments("no", f"sh -c {shlex.quote(marked(command, marker))}"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,
+        )
+        return SshSession(child, marker, self.target, what, on_stderr, connects=not self._is_shared)
+
     def _arguments(self, master: str, command: str) -> list[str]:
         """The command line of ssh; what it says here wins over the user's config."""
         options = {
@@ -314,144 +316,9 @@ class SshDevice:
         return [*found, "--", self.target.host, command]
 
 
-class _Session:
-    """One command on the device. Its own exit code comes as a last line of its stderr.
-
-    So 255 of the command is never mistaken for ssh's own, and a lost connection is known by the
-    line that never came.
-    """
-
-    def __init__(
-        self, device: SshDevice, command: str, on_stderr: Callable[[str], None] | None
-    ) -> None:
-        self._device = device
-        self._marker = f"edge-deploy-{secrets.token_hex(8)}"
-        self._on_stderr = on_stderr
-        self._is_telling = False
-        self._stdout: list[bytes] = []
-        self._stderr: list[str] = []
-        self._code: int | None = None
-        # Before the first marker comes what a shell's start-up files print.
-        script = f"echo {self._marker}; ( {command}\n); printf '\\n{self._marker} %d\\n' \"$?\" >&2"
-        self._child = subprocess.Popen(
-            device._arguments("no", f"sh -c {shlex.quote(script)}"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,
-        )
-        self._threads = [
-            threading.Thread(target=self._read_output, daemon=True),
-            threading.Thread(target=self._read_errors, daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _read_output(self) -> None:
-        assert self._child.stdout is not None
-        while data := self._child.stdout.read1(_CHUNK):  # type: ignore[attr-defined]
-            self._stdout.append(data)
-
-    def _read_errors(self) -> None:
-        assert self._child.stderr is not None
-        for raw in self._child.stderr:
-            line = raw.decode("utf-8", "replace").rstrip("\r\n")
-            if line.startswith(f"{self._marker} "):
-                self._code = int(line.split()[1])
-                continue
-            self._stderr.append(line)
-            if self._on_stderr is not None and line:
-                self._is_telling = True
-                self._on_stderr(line)
-                self._is_telling = False
-
-    def _read_to_the_end(self) -> None:
-        """Wait for what ssh left to read, and for whoever listens to it, however slow."""
-        until = time.monotonic() + _READING_LIMIT_S
-        for thread in self._threads:
-            while thread.is_alive() and time.monotonic() < until:
-                thread.join(_READING_STEP_S)
-                if self._is_telling:
-                    until = time.monotonic() + _READING_LIMIT_S
-
-    def write(self, data: bytes) -> bool:
-        """Pass some input on; False where nobody reads it any more."""
-        assert self._child.stdin is not None
-        try:
-            self._child.stdin.write(data)
-            self._child.stdin.flush()
-        except (OSError, ValueError):  # gone, or closed by us meanwhile
-            return False
-        return True
-
-    def feed(self, data: bytes | Iterable[bytes], hold: bool) -> None:
-        """Pass all input on from a thread of its own; `hold` leaves it open."""
-
-        def write() -> None:
-            for piece in [data] if isinstance(data, bytes) else data:
-                if not self.write(piece):
-                    break
-            if not hold:
-                self.close_input()
-
-        threading.Thread(target=write, daemon=True).start()
-
-    def close_input(self) -> None:
-        """Tell the command that there is no more input."""
-        assert self._child.stdin is not None
-        with contextlib.suppress(OSError):
-            self._child.stdin.close()
-
-    def completed(self, timeout_s: float | None, what: str) -> Completed:
-        """Wait for the command's end; raises `DeviceError` where the connection ended first."""
-        target = self._device.target
-        try:
-            self._child.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise DeviceError(
-                f"{target.login} took longer than {timeout_s:.0f} s while {what} and was left; "
-                "see what keeps it busy"
-            ) from None
-        self._read_to_the_end()
-        # The line that carries the code begins with a newline of its own.
-        if self._stderr and not self._stderr[-1]:
-            self._stderr.pop()
-        said = "\n".join(self._stderr)
-        if self._code is None:
-            if not self._device._is_shared and self._child.returncode == 255:
-                raise DeviceError(explain_connection(said, target))
-            raise DeviceError(explain_loss(said, target, what))
-        _, _, output = b"".join(self._stdout).partition(f"{self._marker}\n".encode())
-        return Completed(self._code, output, said)
-
-    def end(self) -> None:
-        """Let go of the command; a program that watches its input ends with it."""
-        self.close_input()
-        _stop(self._child)
-        for thread, stream in zip(self._threads, (self._child.stdout, self._child.stderr),
-                                  strict=True):  # fmt: skip
-            # The shared connection holds the other ends for as long as a program that does not
-            # watch its input goes on; closing would wait for it.
-            thread.join(1)
-            if not thread.is_alive():
-                assert stream is not None
-                stream.close()
-
-
 def _environment() -> dict[str, str]:
     # A jump host's own ssh is not in batch mode: no window may ask for its password either.
     return {**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(3)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def _collect(stream: IO[bytes], lines: queue.Queue[bytes | None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -25,7 +26,8 @@ def clear_stale_parts(folder: str | os.PathLike[str]) -> None:
     for path in Path(folder).glob(f"{_PART_PREFIX}*.part"):
         match = re.fullmatch(rf"{re.escape(_PART_PREFIX)}(\d+)-.*", path.name)
         if match and not process_is_alive(int(match.group(1))):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
+                path.unlink()
 
 
 def check_free(path: str | os.PathLike[str], force: bool) -> Path:
@@ -46,10 +48,14 @@ def check_free(path: str | os.PathLike[str], force: bool) -> Path:
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder, made if need be and proven writable; raises `OutputError` with the reason."""
+    """The folder, made if need be and proven writable; raises `OutputError` with the reason.
+
+    What killed runs left in it is removed.
+    """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        clear_stale_parts(folder)
         descriptor, probe = tempfile.mkstemp(prefix=_part_prefix(), suffix=".part", dir=folder)
         os.close(descriptor)
         Path(probe).unlink()

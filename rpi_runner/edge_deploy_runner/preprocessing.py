@@ -183,10 +183,17 @@ def resize_photo(
 
     `method` is one of `RESIZE_METHODS`. Both passes round to 8 bits, so that their order shows in
     the pixels; one call for both would leave it to Pillow, whose versions choose differently.
+    Raises `BadInputError` for what is so tall that its rows alone would take too much memory.
     """
     left, top, right, bottom = box or (0, 0, *image.size)
     resampling = RESAMPLING[method]
     if method != "nearest" and (left, right, size[0]) != (0, image.width, image.width):
+        if size[0] * image.height > LARGEST_PHOTO_PIXELS:
+            raise BadInputError(
+                f"a photo of {image.width} x {image.height} pixels cannot be stretched to a width "
+                f"of {size[0]}: that takes more than {LARGEST_PHOTO_PIXELS // 10**6} megapixels; "
+                "make it less tall first"
+            )
         # Only in width: nothing is left here for Pillow to order.
         rows = left, 0, right, image.height
         image = image.resize((size[0], image.height), resampling, box=rows)

@@ -186,6 +186,28 @@ def test_how_long_it_runs(
     assert all(isinstance(ns, int) and ns > 0 for ns in answer["latencies_ns"])
 
 
+@pytest.mark.parametrize(("milliseconds", "runs"), [(1100, 1), (40, 9)])
+def test_only_where_a_run_takes_longer_than_a_second_it_ends_early(
+    jvm: HarnessJvm, model: Path, tmp_path: Path, milliseconds: int, runs: int
+) -> None:
+    """Of 9 runs the first is then the last: the time of the whole block is over."""
+    source = f"""
+    int usleep(unsigned microseconds);
+    int LiteRtRunCompiledModel(
+        void *model, unsigned long signature, unsigned long inputs, void *given,
+        unsigned long outputs, void *found) {{
+        usleep({milliseconds} * 1000);
+        return 0;
+    }}
+    """
+    runtime = {**jvm.runtime(), "library": str(stand_in.litert_with(tmp_path / "it", source))}
+    spec = replace(QUICK, min_runs=9, max_seconds=0.06)
+    request = jvm.request(model, tmp_path, runtime=runtime, spec=spec.to_json())
+    found = jvm.answer(request, tmp_path)["latencies_ns"]
+    assert len(found) == runs
+    assert min(found) >= milliseconds * 1_000_000
+
+
 def test_it_runs_at_least_so_long(jvm: HarnessJvm, model: Path, tmp_path: Path) -> None:
     spec = replace(QUICK, min_runs=1, min_seconds=0.5, warm_up_runs=3, warm_up_seconds=0.1)
     answer = jvm.answer(jvm.request(model, tmp_path, spec=spec.to_json()), tmp_path)

@@ -170,6 +170,21 @@ def test_a_litert_whose_options_have_another_shape(
     refused(ended, "DeviceError", "libLiteRt.so is older than LiteRT 2.1.4", "--runtime")
 
 
+def test_options_that_are_refused_are_given_back(
+    jvm: HarnessJvm, model: Path, tmp_path: Path
+) -> None:
+    source = """
+    long write(int file, const void *memory, unsigned long size);
+    int LiteRtAddOpaqueOptions(void *options, void *opaque) { return 3; }
+    void LiteRtDestroyOpaqueOptions(void *opaque) { write(2, "they are back\\n", 14); }
+    """
+    runtime = {**jvm.runtime(), "library": str(stand_in.litert_with(tmp_path / "it", source))}
+    ended = jvm.carry_out(jvm.request(model, tmp_path, runtime=runtime), tmp_path)
+    assert ended.said.count("they are back") == 1
+    # Of its second try the harness takes what was said for the reason.
+    refused(ended, "BadInputError", "small.tflite", "they are back")
+
+
 def test_a_library_that_is_no_tflite(jvm: HarnessJvm, model: Path, tmp_path: Path) -> None:
     runtime = {**jvm.runtime("tflite"), "library": str(jvm.shim)}
     ended = jvm.carry_out(jvm.request(model, tmp_path, runtime=runtime), tmp_path)

@@ -10,6 +10,7 @@ import pytest
 import resized_photos
 from conftest import ROOT
 from edge_deploy_runner.contract import COLOR_ORDERS, PRESETS, RESIZE_METHODS, Preprocessing
+from edge_deploy_runner.errors import BadInputError
 from edge_deploy_runner.preprocessing import InputSpec, exif_orientation, open_photo, prepare
 from PIL import Image
 
@@ -146,6 +147,22 @@ def test_photos_of_every_shape(bench: Bench, mode: str) -> None:
                 bench.add(case.image, contract, PIXELS._replace(shape=shape))
     assert len(bench.commands) > 500
     assert not any(bench.differing())
+
+
+def test_a_photo_too_tall_to_be_stretched_is_refused_in_the_words_of_python(
+    driver: Driver, tmp_path: Path
+) -> None:
+    photo = Image.new("RGB", (1, 200_000))
+    contract = RAW._replace(resize="bilinear", crop="none")
+    spec = PIXELS._replace(shape=(1, 10, 900, 3))
+    with pytest.raises(BadInputError, match="less tall") as refusal:
+        prepare(photo, contract, spec)
+    record = write_contract(tmp_path / "contract.json", contract_json(contract, spec))
+    pixels = write_pixels(tmp_path / "photo.raw", np.asarray(photo))
+    command = ["prepare", record, pixels, *photo.size, 1, tmp_path / "tensor.bin"]
+    (said,) = driver.run(tmp_path, [command])
+    assert not said.ok
+    assert str(refusal.value) in " ".join(said.words)
 
 
 def test_photos_of_few_pixels(bench: Bench) -> None:

@@ -109,8 +109,9 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nested JSON": (lambda b: (b / "contract.json").write_text("[" * 9999), "nested too deep"),
     "a list": (lambda b: (b / "contract.json").write_text("[]"), "contract.json is no JSON object"),
     "another format": (_set("format", "card"), "not of an edge-deploy classifier"),
-    "a later version": (_set("version", 3), "version 3.0, this wrapper reads 2"),
-    "an order of its own": (_set("version", 1), "version 1.0, this wrapper reads 2"),
+    "a later version": (_set("version", 3), "version 3, this wrapper reads 2"),
+    "half a version": (_set("version", 2.5), "version"),
+    "an order of its own": (_set("version", 1), "version 1, this wrapper reads 2"),
     "a missing key": (
         _edit(lambda r: r["preprocessing"].pop("resize")), 'lacks "resize"',
     ),

@@ -5,10 +5,12 @@ Killed conversions are in `test_interruption.py`.
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,28 @@ KERAS = {
     "cut": (b'{"class_name"', "damaged"),
     "deep": (b"[" * 100_000, "damaged"),
 }
+
+
+def test_files_of_a_newer_keras(house: Path, say: Callable[..., str]) -> None:
+    layers = [{"module": "keras.layers", "class_name": "LayerOfTomorrow", "config": {}}]
+    model = {"module": "keras", "class_name": "Sequential", "config": {"layers": layers}}
+    keras_zip(
+        house / "net.keras",
+        config_json=json.dumps(model).encode(),
+        metadata_json=b'{"keras_version": "99.1.0"}',
+    )
+    import h5py
+
+    with h5py.File(house / "net.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps(model)
+        file.attrs["keras_version"] = "3.999.0"
+        file.create_group("model_weights")
+    here = metadata.version("keras")
+    for name, saved_with in (("net.keras", "99.1.0"), ("net.h5", "3.999.0")):
+        said = say(3, "convert", house / name, "-o", house / "out")
+        assert f"Keras {here} cannot load {name}, which Keras {saved_with} saved: " in said
+        assert "LayerOfTomorrow" in said
+    assert converted(house / "out") == []
 
 
 @pytest.mark.parametrize("kind", list(KERAS))

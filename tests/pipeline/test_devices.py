@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from golden_keys import check_golden
 from rich.console import Console
 
 from edge_deploy.catalogue import all_profiles, device_profile, with_latency
+from edge_deploy.catalogue.own_files import split_at_marker
 from edge_deploy.cli import devices_list_view, devices_view, run
 from edge_deploy.prediction.latency.model import LatencyModel, Point
 
@@ -267,6 +269,22 @@ def test_a_damaged_file_is_named_and_the_others_are_listed(
         assert told.out == ""
         assert told.err.startswith(f"Error: the device file {path}")
         assert told.err.count("\n") == 1
+
+
+def test_damaged_entries_are_named_once_though_another_device_is_scaled_from_them(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = own / "my-board.toml"
+    above, _ = split_at_marker(path.read_text())
+    path.write_text(path.read_text().replace("threads = 2", "threads = 9", 1))
+    (own / "another.toml").write_text(
+        above.replace('"my-board"', '"another"').replace('"raspberry-pi-4b"', '"my-board"')
+    )
+    assert run(["devices"]) == 0
+    told = capsys.readouterr()
+    assert told.err.count("Warning: ") == 1
+    assert f"the device file {path}: latency entry" in told.err
+    assert len(re.findall(r"^(my-board|another)\*.*damaged", told.out, re.MULTILINE)) == 2
 
 
 def test_an_unknown_device_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -155,6 +155,8 @@ def test_a_file_elsewhere_says_where_it_belongs(devices: Path, tmp_path: Path) -
         (("--device", "local", "--features", "f.csv"), 2, "--features belongs to --table"),
         (("--table", "t.csv", "--id", "x", "--quick"), 2, "leave --quick out"),
         (("--table", "t.csv", "--id", "x", "--threads", "1"), 2, "leave --threads out"),
+        (("--table", "t.csv", "--id", "x", "--rounds", "0"), 2, "leave --rounds out"),
+        (("--table", "t.csv", "--id", "x", "--dtypes", "int8"), 2, "leave --dtypes out"),
         (("--table", "t.csv"), 2, "--table needs --id"),
         (("--table", "none.csv", "--id", "x"), 3, "cannot read the table none.csv"),
         (("--device", "raspberry-pi-4b"), 2, "is a known device, not one that can be reached"),

@@ -139,7 +139,7 @@ def test_a_forked_child_dies_of_the_signal_and_cleans_up_nothing() -> None:
 
 def test_a_later_run_clears_what_a_dead_one_left(tmp_path: Path) -> None:
     from edge_deploy_converters.frontend import clear_stale_work
-    from edge_deploy_runner.output import clear_stale_parts
+    from edge_deploy_runner.output import check_folder
 
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
@@ -147,7 +147,7 @@ def test_a_later_run_clears_what_a_dead_one_left(tmp_path: Path) -> None:
     mine = tmp_path / f".edge-deploy-{os.getpid()}-x.part"
     part.touch()
     mine.touch()
-    clear_stale_parts(tmp_path)
+    check_folder(tmp_path)
     assert not part.exists()
     assert mine.exists()
     import tempfile

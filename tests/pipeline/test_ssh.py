@@ -8,6 +8,7 @@ import socket
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from conftest import edge_deploy
 from edge_deploy_runner.errors import DeviceError
 from sshd import Sshd, running_sshd, sshd_server  # noqa: F401 - a fixture
 
-from edge_deploy.remote import ssh
+from edge_deploy.remote import ssh, ssh_session
 from edge_deploy.remote.ssh import SshDevice, parse_target
 
 HOSTILE = 'it\'s a "file"; $(touch owned) `touch owned` \\ * \n name'
@@ -80,7 +81,7 @@ def test_a_command_that_takes_too_long_is_left(device: SshDevice) -> None:
 def test_whoever_listens_slowly_is_waited_for(
     device: SshDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "_READING_LIMIT_S", 0.3)
+    monkeypatch.setattr(ssh_session, "_READING_LIMIT_S", 0.3)
     heard: list[str] = []
 
     def listen(line: str) -> None:
@@ -90,6 +91,40 @@ def test_whoever_listens_slowly_is_waited_for(
     with device:
         done = device.shell("echo one >&2; echo two >&2; exit 3", on_stderr=listen)
     assert (done.returncode, done.stderr, heard) == (3, "one\ntwo", ["one", "two"])
+
+
+def test_what_a_listener_raises_ends_the_command(device: SshDevice) -> None:
+    """It was printed as a thread's traceback, and the command waited for whoever reads on."""
+    heard: list[str] = []
+
+    def listen(line: str) -> None:
+        heard.append(line)
+        raise BrokenPipeError("nobody reads our own output")
+
+    command = "echo one >&2; head -c 300000 /dev/zero | tr '\\0' '\\n' >&2; cat >/dev/null; exit 3"
+    with device:
+        begin = time.monotonic()
+        with pytest.raises(BrokenPipeError, match="nobody reads"):
+            device.shell(command, hold_stdin=True, timeout_s=120, on_stderr=listen)
+        assert time.monotonic() - begin < 60
+        assert heard == ["one"]
+        assert device.shell("echo still here").stdout == b"still here\n"
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_what_an_input_raises_ends_the_command(device: SshDevice, hold: bool) -> None:
+    """The device waited for the rest of its input, and we for the device."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one\n"
+        raise MemoryError("no room for the second")
+
+    with device:
+        begin = time.monotonic()
+        with pytest.raises(MemoryError, match="no room"):
+            device.shell("cat", stdin=pieces(), hold_stdin=hold, timeout_s=120)
+        assert time.monotonic() - begin < 60
+        assert device.shell("echo still here").stdout == b"still here\n"
 
 
 def test_nothing_stays_behind(device: SshDevice, server: Sshd) -> None:

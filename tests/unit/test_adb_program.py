@@ -191,6 +191,25 @@ def test_whoever_listens_slowly_is_waited_for(
     assert heard[2:] == ["three"]
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_a_listener_raises_ends_the_command(phone: AdbDevice, stream: str) -> None:
+    heard: list[str] = []
+
+    def listen(line: str) -> None:
+        heard.append(line)
+        raise BrokenPipeError("nobody reads our own output")
+
+    command = "echo one; echo two; echo one >&2; echo two >&2; exec sleep 100"
+    begin = time.monotonic()
+    with (
+        phone.open_shell(command, "asking", **{f"on_{stream}": listen}) as session,  # type: ignore[arg-type]
+        pytest.raises(BrokenPipeError, match="nobody reads"),
+    ):
+        session.completed(90)
+    assert time.monotonic() - begin < 60
+    assert heard == ["one"]
+
+
 def test_a_program_that_holds_the_output_open_is_not_waited_for(
     phone: AdbDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

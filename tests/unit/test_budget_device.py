@@ -31,6 +31,8 @@ PHONE = {"id": "android", "target": "android:9A1", "manufacturer": "Google", "mo
         ("android:9A1", AndroidTarget()),
         ("android:9A1", AndroidTarget("9A1")),
         ("pixel-4", AndroidTarget("9A1")),
+        ("Pixel 4", AndroidTarget("9A1")),
+        (" Raspberry_Pi_5 ", SshTarget("host")),
     ],
 )
 def test_what_may_fit_passes(wanted: str, target: SshTarget | AndroidTarget | None) -> None:
@@ -48,8 +50,11 @@ def test_what_may_fit_passes(wanted: str, target: SshTarget | AndroidTarget | No
         ("pixel-4", SshTarget("host"), "is for pixel-4"),
         ("ssh://pi@other", SshTarget("host", "pi"), "--device is ssh://pi@host"),
         ("android:9A1", AndroidTarget("other"), "--device is android:other"),
-        ("Pixel 4", AndroidTarget(), "did you mean pixel-4?"),
-        ("Pixel 8", AndroidTarget(), "'Pixel 8', which is none"),
+        ("Pixel_4", None, "is for pixel-4"),
+        ("Pixel4", AndroidTarget(), "did you mean pixel-4"),
+        ("rpi5", SshTarget("host"), "'rpi5', which is none; did you mean raspberry-pi-5? Write"),
+        ("My toaster", None, "'My toaster', which is none; write an id of `edge-deploy devices`"),
+        ("android:9a1", AndroidTarget("9A1"), "--device is android:9A1"),
     ],
 )
 def test_what_cannot_fit_is_refused(
@@ -62,10 +67,16 @@ def test_what_cannot_fit_is_refused(
 
 def test_what_is_said_of_another_device() -> None:
     assert other_device("android", PHONE) == other_device("android:9A1", PHONE) == ""
-    assert other_device("Pixel 8", PHONE) == (
-        "the budget is for Pixel 8 (of which there is no device file here) and this was measured "
+    assert other_device("Pixel 80", PHONE) == (
+        "the budget is for pixel-80 (of which there is no device file here) and this was measured "
         "on android (android:9A1, Google Pixel 8); a budget names the id or the address: android "
         "or android:9A1"
+    )
+    assert (
+        other_device("Pixel 8", PHONE) == other_device("Google_Pixel", {"id": "google-pixel"}) == ""
+    )
+    assert other_device("android:9a1", PHONE).startswith(
+        "the budget is for android:9a1 and this was"
     )
     here = {"id": "local", "target": "local"}
     assert other_device("pixel-4", here) == (
@@ -185,3 +196,7 @@ def test_a_damaged_file_of_the_budgets_device_is_told(folder: Path) -> None:
     (folder / "here.toml").write_text("name = 3")
     with pytest.raises(BadInputError, match=r"here\.toml"):
         check_budget_device("here", None)
+    with pytest.raises(BadInputError, match=r"here\.toml"):
+        other_device("here", {"id": "local", "target": "local"})
+    # What was measured as that device needs no file to be it.
+    assert other_device("here", {"id": "here", "target": "local"}) == ""

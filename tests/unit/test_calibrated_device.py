@@ -17,7 +17,6 @@ from edge_deploy.prediction.calibration.device_file import (
     cluster_of,
     device_text,
     id_of,
-    recognised,
     write_calibration,
 )
 
@@ -63,8 +62,10 @@ def test_a_device_is_called_as_it_is_known(
 
 
 def test_emulators_are_no_known_device() -> None:
-    assert recognised(PI) == device_profile("raspberry-pi-4b")
-    assert recognised({**PI, "emulated": True}) is None
+    phone = {"manufacturer": "Google", "model": "Pixel 4"}
+    assert id_of(PI, "host") == "raspberry-pi-4b"
+    assert id_of({**PI, "emulated": True}, "host") == "host"
+    assert id_of({**phone, "emulated": True}, "host") == "google-pixel-4"
 
 
 def test_the_cores_of_a_run() -> None:

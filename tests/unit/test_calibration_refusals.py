@@ -21,6 +21,7 @@ from known_devices import latency, write_device
 from shape_coefficients import SHAPE_COEFFICIENTS
 from small_models import float_model
 
+import edge_deploy
 from edge_deploy.catalogue import device_profile
 from edge_deploy.cli import run
 from edge_deploy.prediction.calibration import connection, device_file
@@ -127,6 +128,18 @@ def test_with_force_the_noise_is_kept_and_widens(
     assert model.noise == pytest.approx(1.5)
     assert f"mine: calibrated with {model.runtime} in " in caught.out
     assert sorted(files(devices)) == ["made-up-board.toml", "mine.calibration.json", "mine.toml"]
+
+
+def test_from_python_paths_may_be_texts(
+    devices: Path, timed: Timed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(connection, "measure", timed(iter([1.0] * 3)))
+    place = tmp_path / "elsewhere" / "mine.toml"
+    own = edge_deploy.calibrate_device(
+        "local", like=SIBLING, quick=True, dtypes=["int8"], threads=[1], rounds=2, output=str(place)
+    )
+    assert (own.id, own.path, own.record) == ("mine", place, place.parent / "mine.calibration.json")
+    assert place.is_file()
 
 
 @pytest.mark.parametrize("force", [False, True], ids=["new", "replacing"])

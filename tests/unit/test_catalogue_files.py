@@ -314,7 +314,13 @@ def test_a_users_file_adds_to_a_known_device(own: Path) -> None:
         ({"board": "toaster"}, "like names the unknown device 'toaster'"),
         ({"board": "pixel4"}, "did you mean pixel-4?"),
         ({"board": "board"}, "like leads in a circle: board is like board"),
-        ({"board": "other", "other": "board"}, "board is like other is like board"),
+        ({"board": "other", "other": "board"}, ": like leads in a circle: board is like other"),
+        ({"other": "board", "board": "other"}, "board is like other is like board; leave it out"),
+        (
+            {"another": "toaster", "board": "another"},
+            "it is like another, whose like names the unknown device 'toaster'; `edge-deploy",
+        ),
+        ({"board": "other", "other": "other"}, "it is like other, whose like leads in a circle"),
     ],
 )
 def test_siblings_that_cannot_be(own: Path, likes: dict[str, str], words: str) -> None:
@@ -325,6 +331,13 @@ def test_siblings_that_cannot_be(own: Path, likes: dict[str, str], words: str) -
     with pytest.raises(BadInputError) as raised:
         device_profile("board")
     assert words in str(raised.value)
+
+
+def test_a_sibling_whose_file_is_damaged_is_named_as_that(own: Path) -> None:
+    (own / "board.toml").write_text(GOOD.replace("soc =", 'like = "board-2"\nsoc ='))
+    (own / "board-2.toml").write_text("[[")
+    with pytest.raises(BadInputError, match="like names board-2, whose own file is damaged; mend"):
+        device_profile("board")
 
 
 def test_one_damaged_circle_does_not_cost_its_neighbours(own: Path) -> None:

@@ -62,8 +62,16 @@ def test_predictions_of_two_dtypes_err_on_their_own() -> None:
 
 def test_runtimes_and_devices_are_not_mixed() -> None:
     other = predicted(rests_on=basis(runtime="TFLite 2.5"))
-    with pytest.raises(BadInputError, match=r"runtimes are never mixed.*--runtime-version"):
+    with pytest.raises(BadInputError, match=r"never mixed; predict both with the same --runtime-"):
         compare_measurements(predicted(), other)
+    integers = predicted(rests_on=basis(runtime="TFLite 2.5", dtype="int8"))
+    with pytest.raises(BadInputError) as raised:
+        compare_measurements(predicted(), integers)
+    # The Pixel 4 has times of floats with TFLite 2020 alone, and of integers with 2021 alone.
+    assert str(raised.value).endswith(
+        "never mixed; of Google Pixel 4 no runtime has times of both float32 and int8 models: "
+        "measure on the device itself, with --device android"
+    )
     with pytest.raises(BadInputError, match="old is predicted for pixel-4 and new is of pixel-3"):
         compare_measurements(predicted(), made_up(device="pixel-3"))
     unnamed = compare_measurements(predicted(), made_up(device="android"))

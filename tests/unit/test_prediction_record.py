@@ -127,6 +127,7 @@ def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("prediction.basis.nearest", [{"model": "a"}]), "nearest[0].measured_ms"),
         (_set("prediction.basis.error.mae_loo", float("nan")), "mae_loo"),
         (_set("prediction.basis.replace_with", 1), "replace_with"),
+        (_set("prediction.basis.standing", "Simulated"), "'Simulated', not one of measured, read"),
         (_set("sweep.0.predicted_ms.p50.low", 99.0), "predicted_ms.p50"),
         (_set("prediction.latency_ms.p50.high", 11.0), '"latency_ms" is not that'),
         (_set("latency_ms.p50", 1.0), '"latency_ms" is not that'),

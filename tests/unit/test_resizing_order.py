@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 from edge_deploy_runner.contract import PRESETS, RESIZE_METHODS
-from edge_deploy_runner.preprocessing import fit_photo, resize_photo
+from edge_deploy_runner.errors import BadInputError
+from edge_deploy_runner.preprocessing import LARGEST_PHOTO_PIXELS, fit_photo, resize_photo
 from edge_deploy_runner.reduced_photo import ReducedPhoto, fit_reduced
 from PIL import Image
 from resized_photos import DIGESTS, METHODS, cases, digests
@@ -51,3 +52,15 @@ def test_photos_decoded_small_keep_the_order(method: str) -> None:
     photo = ReducedPhoto(tall(), (2 * SHAPE[0], 2 * SHAPE[1]), 2)
     fitted = np.asarray(fit_reduced(photo, SIZE, contract))
     np.testing.assert_array_equal(fitted, np.asarray(in_two_passes(method, columns_first=False)))
+
+
+def test_what_its_rows_alone_would_fill_the_memory_with_is_refused() -> None:
+    """Of a file of some kilobytes: a pixel wide, stretched to a thousand before it shrinks."""
+    width = 1000
+    height = LARGEST_PHOTO_PIXELS // width + 1
+    with pytest.raises(BadInputError, match=rf"1 x {height} pixels cannot be .* 178 megapixels"):
+        resize_photo(Image.new("L", (1, height)), (width, 10), "bilinear")
+    assert resize_photo(Image.new("L", (1, height)), (width, 10), "nearest").size == (width, 10)
+    assert resize_photo(Image.new("L", (1, height)), (9, 10), "bilinear").size == (9, 10)
+    wide = resize_photo(Image.new("L", (height, 1)), (10, width), "bilinear")
+    assert wide.size == (10, width)

@@ -30,6 +30,11 @@ def test_no_word_is_broken_however_narrow_the_terminal() -> None:
         assert wrapped(f"see {PATH} there", width)[-1].endswith("there")
 
 
+def test_a_word_wider_than_its_column_does_not_run_into_its_evidence() -> None:
+    lines = sheet(60, Row("model", PATH, "measured"), Row("p50", "3 ms", "predicted"))
+    assert lines == [f"model  {PATH}  measured", "p50    3 ms  predicted"]
+
+
 @pytest.mark.parametrize("width", [10, 14, 18, 22])
 def test_a_figure_stays_with_its_unit_and_an_interval_in_one_piece(width: int) -> None:
     lines = wrapped("p50 18.16 ms [13.61 to 24.22 ms] of 5.25 W at 60 °C", width)

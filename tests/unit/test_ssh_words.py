@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from edge_deploy_runner.errors import UsageError
 
+from edge_deploy import remote
 from edge_deploy.remote.runner import Probe, obstacle
 from edge_deploy.remote.ssh_errors import explain_connection, explain_loss, is_full_disk
 from edge_deploy.remote.target import SshTarget, parse_target
@@ -198,3 +201,15 @@ def test_a_32_bit_system_on_a_64_bit_kernel_takes_32_bit_wheels() -> None:
 def test_a_broken_runtime_is_named() -> None:
     probe = replace(BARE_PI, libc="", runtime_error="ImportError: libGLESv2.so")
     assert "libGLESv2" in (obstacle(probe) or "")
+
+
+def test_one_module_runs_ssh() -> None:
+    package = Path(remote.__file__).parent
+    found = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "subprocess"), path
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called.startswith(("subprocess.", "os.exec", "os.spawn", "os.popen", "os.system")):
+                found.add(path.relative_to(package).as_posix())
+    assert found == {"ssh.py"}

@@ -13,6 +13,7 @@ from edge_deploy.catalogue import device_profile
 from edge_deploy.cli import run
 from edge_deploy.prediction.calibration.latency_models import models_of_tables, read_features
 from edge_deploy.prediction.calibration.micro_models import MICRO_MODELS
+from edge_deploy.prediction.calibration.own_device import device_from_table
 from edge_deploy.prediction.latency.fitting import DEFAULT_TERMS
 from edge_deploy.prediction.tables import accuracy, doubts
 from edge_deploy.prediction.tables.grouping import groups
@@ -266,3 +267,31 @@ def test_of_several_devices_the_one_that_is_called_like_the_id_is_calibrated(
     assert "2 rows are of other devices than My Phone" in capsys.readouterr().err
     (model,) = device_profile("my-phone").latency
     assert [point.measured_ms for point in model.points] == [24.5, 17.25]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "device_id", "doubt"),
+    [
+        ("My Phone", "pixel-4", "its rows are of My Phone, and are taken as times of pixel-4"),
+        ("Pixel 3", "pixel-4", "its rows are of Pixel 3, and are taken as times of pixel-4"),
+        ("Pixel 4", "pixel-4", ""),
+        ("google pixel 4", "pixel-4", ""),
+        ("My Phone", "my-own", ""),
+    ],
+)
+def test_times_of_another_device_than_the_packaged_one_are_told(
+    spoken: str, device_id: str, doubt: str
+) -> None:
+    latencies = parse_latencies(HEAD + TWO.replace(",P,", f",{spoken},"), "times.csv")
+    _, notes = models_of_tables(latencies, {}, "times.csv", device=device_id)
+    assert [text for text in notes if "rows are of" in text] == [doubt] * bool(doubt)
+
+
+def test_from_python_the_paths_of_tables_may_be_texts(tmp_path: Path) -> None:
+    table, features = tmp_path / "times.csv", tmp_path / "features.csv"
+    table.write_text(HEAD + TWO.replace("Mobilenet_V2_1.0_224", "mine"))
+    features.write_text(FEATURES + "mine,300,20,1.3,6.7,3.5\n")
+    place = tmp_path / "my-own.toml"
+    own = device_from_table(str(table), "my-own", features=[str(features)], output=str(place))
+    assert own.path == place
+    assert [point.model for point in own.models[0].points] == ["Mobilenet_V1_1.0_224", "mine"]

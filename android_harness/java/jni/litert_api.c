@@ -15,6 +15,7 @@ static const struct {
     NAME(DestroyOptions),
     NAME(SetOptionsHardwareAccelerators),
     NAME(CreateOpaqueOptions),
+    NAME(DestroyOpaqueOptions),
     NAME(AddOpaqueOptions),
     NAME(CreateCompiledModel),
     NAME(DestroyCompiledModel),

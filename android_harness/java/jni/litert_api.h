@@ -48,7 +48,8 @@ typedef struct {
     void (*DestroyOptions)(Handle);
     int (*SetOptionsHardwareAccelerators)(Handle, int);
     int (*CreateOpaqueOptions)(const char *, void *, Destructor, Handle *);
-    int (*AddOpaqueOptions)(Handle, Handle);
+    void (*DestroyOpaqueOptions)(Handle);
+    int (*AddOpaqueOptions)(Handle, Handle); /* which takes them only where it succeeds */
     int (*CreateCompiledModel)(Handle, Handle, Handle, Handle *);
     void (*DestroyCompiledModel)(Handle);
     int (*CompiledModelIsFullyAccelerated)(Handle, bool *);

@@ -49,7 +49,11 @@ static bool add_options(Session *session, Handle options, const char *kind, cons
         free(given);
         return refuse(session, BAD_MODEL, "LiteRT takes no options", status);
     }
-    CHECK(AddOpaqueOptions(options, opaque), "LiteRT takes no options");
+    status = session->api.AddOpaqueOptions(options, opaque);
+    if (status != LITERT_OK) {
+        session->api.DestroyOpaqueOptions(opaque);
+        return refuse(session, BAD_MODEL, "LiteRT takes no options", status);
+    }
     return true;
 }
 

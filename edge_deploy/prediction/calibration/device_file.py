@@ -15,11 +15,10 @@ from edge_deploy_runner.toml import tomllib
 
 from edge_deploy.catalogue import (
     DeviceProfile,
-    all_profiles,
     device_file,
     device_profile,
     parse_profile,
-    recognise,
+    recognised,
     user_folder,
     with_latency,
 )
@@ -33,20 +32,12 @@ from .times import Calibration
 _ITSELF = "the device itself, at its calibration"
 
 
-def recognised(machine: Mapping[str, Any]) -> DeviceProfile | None:
-    """The known device that a measured machine is; None for an unknown one, and for emulators."""
-    if machine.get("emulated"):
-        return None
-    model = machine.get("model")
-    if model is None:
-        return recognise(machine.get("board"))
-    names = {str(model).lower(), f"{machine.get('manufacturer')} {model}".lower()}
-    return next((one for one in all_profiles().values() if one.name.lower() in names), None)
-
-
 def id_of(machine: Mapping[str, Any], host: str) -> str:
-    """What to call a measured machine: the known device's id, else the phone's or host's name."""
-    known = recognised(machine)
+    """What to call a measured machine: the known device's id, else the phone's or host's name.
+
+    An emulated one is no known device.
+    """
+    known = None if machine.get("emulated") else recognised(machine)
     if known is not None:
         return known.id
     name = machine.get("model") or host

@@ -11,7 +11,8 @@ from pathlib import Path
 from edge_deploy_runner.errors import BadInputError, UsageError
 from edge_deploy_runner.tflite.model_file import ModelFile
 
-from edge_deploy.catalogue import DeviceProfile
+from edge_deploy.catalogue import DeviceProfile, all_profiles
+from edge_deploy.catalogue.known_devices import is_packaged
 from edge_deploy.prediction.features import FEATURE_VERSION, features
 from edge_deploy.prediction.latency.conformal import log_residual
 from edge_deploy.prediction.latency.fitting import MIN_POINTS, FitResult, fit
@@ -219,7 +220,7 @@ def _of_device(
     """The rows of one device, and a sentence on those of others."""
     named = {plain_name(row.device): row.device for row in reversed(latencies)}
     if len(named) < 2:
-        return latencies, ()
+        return latencies, _doubt_of_device(named, device)
     if plain_name(device) not in named:
         raise BadInputError(
             f"{source} has rows of {len(named)} devices ({', '.join(sorted(named.values()))}); "
@@ -229,6 +230,16 @@ def _of_device(
     return chosen, (
         f"{len(latencies) - len(chosen)} rows are of other devices than {chosen[0].device}",
     )
+
+
+def _doubt_of_device(named: Mapping[str, str], device: str) -> tuple[str, ...]:
+    """A sentence where all rows are of a device that is called otherwise than a packaged one."""
+    if not named or not is_packaged(device):
+        return ()
+    own = {plain_name(device), plain_name(all_profiles()[device].name)}
+    if own & set(named):
+        return ()
+    return (f"its rows are of {', '.join(named.values())}, and are taken as times of {device}",)
 
 
 def read_features(paths: Iterable[Path]) -> dict[str, Network]:

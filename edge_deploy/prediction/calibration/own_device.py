@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,9 +60,9 @@ def calibrate_device(
     threads: Sequence[int] | None = None,
     dtypes: Sequence[str] = ("float32", "int8"),
     rounds: int = ROUNDS,
-    wheels: Path | None = None,
+    wheels: str | os.PathLike[str] | None = None,
     cpus: str | None = None,
-    output: Path | None = None,
+    output: str | os.PathLike[str] | None = None,
     force: bool = False,
     on_progress: Progress = silent,
 ) -> OwnDevice:
@@ -75,6 +76,7 @@ def calibrate_device(
     measuring is told before. Where times differ so much between rounds that nothing can be said,
     `DeviceError` unless `force`.
     """
+    wheels, output = _path(wheels), _path(output)
     target = _target(device, cpus, wheels)
     if rounds < 1:
         raise UsageError(f"--rounds is {rounds}; use 1 or more")
@@ -129,12 +131,12 @@ def calibrate_device(
 
 
 def device_from_table(
-    table: Path,
+    table: str | os.PathLike[str],
     device_id: str,
     *,
-    features: Sequence[Path] = (),
+    features: Sequence[str | os.PathLike[str]] = (),
     like: str | None = None,
-    output: Path | None = None,
+    output: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> OwnDevice:
     """Fit a table of measured times and write the device's file; see `tables.parse_latencies`.
@@ -144,12 +146,17 @@ def device_from_table(
     `OutputError`.
     """
     sibling = device_profile(like) if like else None
-    path = check_place(device_id, output, force)
-    networks = read_features(features)
+    table = Path(table)
+    path = check_place(device_id, _path(output), force)
+    networks = read_features(map(Path, features))
     latencies = read_latencies(table)
     models, notes = models_of_tables(latencies, networks, table.name, sibling, device_id)
     write_calibration(path, device_text(device_id, path, models, like=sibling), None, force)
     return OwnDevice(device_id, path, models, notes)
+
+
+def _path(given: str | os.PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _target(device: str, cpus: str | None, wheels: Path | None) -> Target:

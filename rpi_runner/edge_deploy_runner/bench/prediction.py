@@ -91,6 +91,9 @@ class Basis:
     def read(cls, reader: Reader) -> Basis:
         """The basis in a JSON object; raises `BadInputError` for what is missing or is nonsense."""
         error = reader.object("error")
+        standing = reader.text("standing")
+        if standing not in _STANDINGS:
+            raise reader.failure("standing", f"is {standing!r}, not one of {', '.join(_STANDINGS)}")
         return cls(
             **{key: reader.text(key) for key in _TEXTS},
             threads=reader.integer("threads"),
@@ -114,6 +117,7 @@ class Basis:
         )  # fmt: skip
 
 
+_STANDINGS = ("measured", "read", "guess", "simulated")
 _TEXTS = (
     "device", "cluster", "runtime", "dtype", "delegate", "made", "like", "scale_note", "source",
     "standing", "tail", "memory", "replace_with",

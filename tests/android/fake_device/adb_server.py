@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from sshd import held_port
+
 # The server gets a /dev without USB, so that it takes no real phone away from the user's own.
 _HIDE_USB = 'if [ -d /dev/bus/usb ]; then mount -t tmpfs none /dev/bus/usb; fi; exec "$@"'
 
@@ -49,20 +51,14 @@ class AdbServer:
         return dict(line.split("\t") for line in lines if "\t" in line)
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 @contextmanager
 def adb_server(folder: Path) -> Iterator[AdbServer]:
     """A server that lives as long as the block, and dies with this process however that ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = AdbServer(folder, free_port())
     adb = shutil.which("adb")
     assert adb is not None
+    place = held_port()
+    server = AdbServer(folder, int(place.getsockname()[1]))
     log = (folder / "adb.log").open("wb")
     process = subprocess.Popen(
         [
@@ -85,6 +81,7 @@ def adb_server(folder: Path) -> Iterator[AdbServer]:
         # A client that found no server would have started one of its own.
         if _answers(server.port):
             server.adb("kill-server")
+        place.close()
 
 
 def _answers(port: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,22 @@ def litert_library() -> Path:
     assert specification is not None
     assert specification.origin is not None
     return Path(specification.origin).parent / "libLiteRt.so"
+
+
+def litert_with(folder: Path, source: str) -> Path:
+    """The libLiteRt.so that Python runs here, but with some of its functions from C text."""
+    tools = jni_build().find_tools()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "changed.c").write_text(source)
+    real, made = litert_library(), folder / "libChangedLiteRt.so"
+    subprocess.run(
+        [
+            *(tools.clang, "-shared", "-fPIC", "-nostdlib", "-fuse-ld=lld", "-Wl,--no-as-needed"),
+            *("-o", str(made), str(folder / "changed.c"), str(real), f"-Wl,-rpath,{real.parent}"),
+        ],
+        check=True,
+    )
+    return made
 
 
 def environment() -> dict[str, str]:

@@ -9,7 +9,6 @@ import java.nio.ByteBuffer;
 /** Pixels of Android's own kinds of pictures. */
 final class AndroidImages implements PhotoDecoder {
     private static final int YUV_420_888 = 35; // ImageFormat.YUV_420_888
-    private static final long LARGEST_PIXELS = 178_956_970; // as edge_deploy_runner has it
 
     /**
      * Decodes with the phone's own decoder, at full size.
@@ -26,7 +25,7 @@ final class AndroidImages implements PhotoDecoder {
             throw new ClassifierException(
                     "the stream is no photo that this phone can decode; give a JPEG or PNG");
         }
-        if ((long) options.outWidth * options.outHeight > LARGEST_PIXELS) {
+        if ((long) options.outWidth * options.outHeight > PhotoFitting.LARGEST_PIXELS) {
             throw new ClassifierException(
                     "the photo has " + options.outWidth + " x " + options.outHeight
                             + " pixels, which is too many; make it smaller first");

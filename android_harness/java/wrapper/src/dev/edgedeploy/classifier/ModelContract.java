@@ -44,9 +44,9 @@ final class ModelContract {
             throw new ClassifierException(
                     FILE + " is not of an edge-deploy classifier; give the folder of a bundle");
         }
-        if (fields.number("version") != VERSION) {
+        if (fields.integer("version") != VERSION) {
             throw new ClassifierException(
-                    FILE + " has version " + fields.number("version") + ", this wrapper reads "
+                    FILE + " has version " + fields.integer("version") + ", this wrapper reads "
                             + VERSION + "; take both from one bundle");
         }
         return new ModelContract(fields);

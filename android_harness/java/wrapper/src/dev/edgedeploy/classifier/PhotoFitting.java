@@ -4,6 +4,8 @@ import java.util.Arrays;
 
 /** Crops and resizes a photo to the model's input: bytes with 8 bits a channel. */
 final class PhotoFitting {
+    /** Of a photo, and of what is made of it on the way; as edge_deploy_runner has it. */
+    static final long LARGEST_PIXELS = 178_956_970;
     /** Pixels that are read from a photo at a time. */
     private static final int STRIP_PIXELS = 1 << 16;
 
@@ -49,6 +51,12 @@ final class PhotoFitting {
 
     private static byte[] resizeRows(
             PixelSource photo, CenterBox box, int channels, int width, String method) {
+        if ((long) width * box.height > LARGEST_PIXELS) {
+            throw new ClassifierException(
+                    "a photo of " + box.width + " x " + box.height + " pixels cannot be stretched "
+                            + "to a width of " + width + ": that takes more than "
+                            + LARGEST_PIXELS / 1_000_000 + " megapixels; make it less tall first");
+        }
         Resampling how = Resampling.of(method, box.width, width);
         byte[] made = new byte[width * box.height * channels];
         int stripRows = Math.max(1, Math.min(box.height, STRIP_PIXELS / box.width));
