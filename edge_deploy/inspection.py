@@ -332,17 +332,15 @@ def _ends_in_softmax(graph: Subgraph) -> bool:
 def probe_models(
     paths: Sequence[str | os.PathLike[str]],
     seconds: float = _CHILD_SECONDS,
-    kernels: str = "xnnpack",
 ) -> list[RuntimeReport]:
     """Open models with the runtime, in a child process that they may crash or hang.
 
     A child goes on with the next model as long as it lives; `seconds` bounds its whole life.
-    `kernels`: see `LoadedModel`.
     """
     reports: list[RuntimeReport] = []
     while len(reports) < len(paths):
         rest = [os.path.abspath(path) for path in paths[len(reports) :]]  # noqa: PTH100
-        command = [sys.executable, "-m", "edge_deploy.inspection_child", kernels, *rest]
+        command = [sys.executable, "-m", "edge_deploy.inspection_child", *rest]
         # PYTHONSAFEPATH: a numpy.py in the user's folder is not ours to import.
         environment = {**os.environ, "PYTHONSAFEPATH": "1"}
         try:
@@ -350,7 +348,7 @@ def probe_models(
                 command, check=False, stdin=subprocess.DEVNULL, capture_output=True,
                 timeout=seconds, env=environment,
             )  # fmt: skip
-            output, reason = child.stdout, _death(child.returncode)
+            output, reason = child.stdout, death(child.returncode)
         except subprocess.TimeoutExpired as error:
             output, reason = error.stdout or b"", f"no answer within {seconds:.0f} s"
         lines = output.decode("utf-8", "replace").splitlines()
@@ -367,7 +365,8 @@ def probe_models(
     return reports
 
 
-def _death(code: int) -> str:
+def death(code: int) -> str:
+    """How a child process that ran the TFLite runtime ended."""
     if code >= 0:
         return f"the TFLite runtime ended its process with exit code {code}"
     import signal

@@ -1,7 +1,7 @@
 """Opens models with the TFLite runtime in a process that may die: see `inspection.probe_models`.
 
-`python -m edge_deploy.inspection_child KERNELS MODEL...` prints the number of each model before it
-opens it and one line of JSON after it, so that the parent knows which one took this process down.
+`python -m edge_deploy.inspection_child MODEL...` prints the number of each model before it opens
+it and one line of JSON after it, so that the parent knows which one took this process down.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _ADDRESS_SPACE_BYTES = 4 * 2**30
 
 
 def main() -> None:
-    """Probe the models named on the command line with the kernels named before them."""
+    """Probe the models named on the command line."""
     # What native libraries print must not mix with our lines.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    kernels, *paths = sys.argv[1:]
+    paths = sys.argv[1:]
     _limit_memory(sum(_size(path) for path in paths))
     for number, path in enumerate(paths):
         print(number, file=answers, flush=True)
-        print(json.dumps(probe(path, kernels)), file=answers, flush=True)
+        print(json.dumps(probe(path)), file=answers, flush=True)
 
 
-def probe(path: str, kernels: str) -> dict[str, Any]:
+def probe(path: str) -> dict[str, Any]:
     """Open a model, run it once on zeros, and say what happened."""
     import numpy as np
     from edge_deploy_runner.errors import EdgeDeployError
@@ -36,7 +36,7 @@ def probe(path: str, kernels: str) -> dict[str, Any]:
     answer: dict[str, Any] = {"opens": False, "runs": False, "reason": None}
     try:
         answer["name"], answer["version"] = runtime().name, runtime().version
-        model = LoadedModel(path, kernels=kernels)
+        model = LoadedModel(path)
         answer["opens"] = True
         delegate, share = model.delegated_share()
         answer["delegate"], answer["operator_share"] = delegate, share

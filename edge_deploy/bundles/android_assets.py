@@ -19,7 +19,8 @@ from edge_deploy_runner.tflite.graph import Subgraph
 from edge_deploy_runner.tflite.model_file import ModelFile
 from PIL import Image
 
-from .golden_outputs import Golden, make_golden
+from .golden_child import golden_of
+from .golden_outputs import Golden
 from .plain_png import plain_png
 
 FORMAT, VERSION = "edge-deploy android classifier", 2
@@ -51,7 +52,7 @@ def make_assets(model: ModelFile, contract: Contract, name: str) -> Assets:
     record = _contract_record(model, loaded, preprocessing, name)
     classes = int(record["output"]["shape"][-1])
     labels = fit_labels(labels, classes, preprocessing.background_class)
-    golden = make_golden(model, preprocessing, f"{name}.tflite")
+    golden = golden_of(model, preprocessing, f"{name}.tflite")
     files = {
         f"{name}.tflite": model.data,
         CONTRACT_FILE: _json(record),

@@ -16,11 +16,8 @@ from edge_deploy_runner.photo_model import check_card
 from edge_deploy_runner.tflite.model_file import ModelFile
 
 from edge_deploy.bundle_files.installer.bundle_reading import NAME_PATTERN
-from edge_deploy.inspection import probe_models
 
 _NAMES = "letters, digits, dot, dash and underscore, at most 64"
-# The reference kernels take seconds for a large model.
-_REFERENCE_LIMIT_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -43,24 +40,7 @@ def open_source(model: str | os.PathLike[str], name: str | None) -> SourceModel:
     path = Path(model)
     file = ModelFile.open(path)
     check_card(file, path)
-    _check_it_runs(path, file)
     return SourceModel(file, name or _name_of(path), _recipe(path))
-
-
-def _check_it_runs(path: Path, file: ModelFile) -> None:
-    """Raise `BadInputError` for a model on which a set of kernels ends the process.
-
-    Golden answers are made in this process; what a kernel asserts of its quantization would end it.
-    """
-    (report,) = probe_models([path], _REFERENCE_LIMIT_S, kernels="reference")
-    if report.runs or report.name is not None:  # what is only refused is told where it is run
-        return
-    raise BadInputError(
-        f"{file.name} cannot be bundled, since its golden answers cannot be made: with the "
-        f"reference kernels {report.reason}; an untrained network, or one calibrated with data "
-        "that it cannot tell apart, is quantized like that: train it, or convert it again with "
-        "other calibration data"
-    )
 
 
 def _check_name(name: str) -> None:

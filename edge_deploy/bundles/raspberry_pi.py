@@ -29,7 +29,8 @@ from edge_deploy.bundle_files.installer.bundle_reading import (
 
 from .bundle_record import Bundle
 from .folder_output import names_folder
-from .golden_outputs import make_golden, quantizes_while_running
+from .golden_child import golden_of
+from .golden_outputs import quantizes_while_running
 from .packed_model import check_same_answers, merged_contract, open_source, with_contract
 from .reproducible_tar import Entry, write_tar_gz
 from .service_files import fill, make_service, template
@@ -80,7 +81,7 @@ def bundle_for_pi(
 
     on_progress("golden outputs", 0, 0)
     model_path = f"model/{name}.tflite"
-    golden = make_golden(stored, contract.preprocessing, model_path)
+    golden = golden_of(stored, contract.preprocessing, model_path)
     check_same_answers(file, stored)
     wheels = Path(options.wheels) if options.wheels is not None else None
     packages = options.site or site_archive(

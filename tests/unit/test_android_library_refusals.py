@@ -85,15 +85,10 @@ def with_softmax_scale(scale: float) -> bytes:
     return data.replace(struct.pack("<f", found), struct.pack("<f", scale))
 
 
-@pytest.mark.parametrize("least", [1e-9, 1.2e-8])
-def test_a_softmax_that_would_end_the_process(tmp_path: Path, least: float) -> None:
-    """The runtime's reference kernels abort on the scale that an untrained network gets."""
-    broken = with_softmax_scale(least)
-    assert "reference kernels the TFLite runtime crashed" in refused(tmp_path, broken)
-
-
-def test_a_softmax_that_the_runtime_refuses(tmp_path: Path) -> None:
-    assert "the TFLite runtime refuses" in refused(tmp_path, with_softmax_scale(1e-12))
+@pytest.mark.parametrize("least", [1e-9, 1.2e-8, 1e-12])
+def test_a_softmax_that_the_runtime_refuses(tmp_path: Path, least: float) -> None:
+    """With reference kernels alone, some of these would end the process."""
+    assert "the TFLite runtime refuses" in refused(tmp_path, with_softmax_scale(least))
 
 
 def test_options_of_other_targets(tmp_path: Path) -> None:
