@@ -26,6 +26,7 @@ from PIL import Image
 
 from .accuracy import Accuracy
 from .budget import Budget, read_budget
+from .demonstration_index import INDEX, index_text
 from .evaluation import evaluate
 from .judging import Verdict, judge
 from .plotting import Point, tradeoff_plot
@@ -259,6 +260,7 @@ def demo(
 ) -> tuple[tuple[Story, ...], str]:
     """Both stories, and the reason why the second was left out (empty if it was not).
 
+    A README.md beside their folders says what lies in them.
     Without a network, and without cached weights, the digits are done alone.
     """
     folder = Path(output)
@@ -268,13 +270,14 @@ def demo(
         raise UsageError(f"{folder} is not empty; add --force to write into it")
     found = find_assets(assets)
     stories = [digits_story(found, folder, force=force, on_progress=on_progress)]
-    if digits_only:
-        return tuple(stories), "it was not asked for"
-    try:
-        stories.append(photos_story(found, folder, force=force, on_progress=on_progress))
-    except ZooError as error:
-        return tuple(stories), str(error)
-    return tuple(stories), ""
+    left_out = "it was not asked for" if digits_only else ""
+    if not digits_only:
+        try:
+            stories.append(photos_story(found, folder, force=force, on_progress=on_progress))
+        except ZooError as error:
+            left_out = str(error)
+    write_bytes(folder / INDEX, index_text(stories, left_out).encode(), force)
+    return tuple(stories), left_out
 
 
 def _staged(on_progress: Progress, name: str) -> Progress:
@@ -315,12 +318,14 @@ def _write(story: Story, force: bool) -> None:
     import io
 
     write_json(story.folder / "summary.json", story.to_json(), force)
+    chosen = story.chosen
     points = [
         Point(
             c.model.recipe.name,
             c.percentile_ms("p50"),
             c.model.size_bytes / 1e6,
             c.verdict.status == "pass",
+            c is chosen,
         )
         for c in story.candidates
     ]

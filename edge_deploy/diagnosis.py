@@ -18,6 +18,7 @@ from edge_deploy_runner.progress import Progress, silent
 
 from . import diagnosis_computer as computer
 from .bundles.wheels import WheelPlatform
+from .diagnosis_errors import finding_and_mend
 from .diagnosis_phone import examine_phone
 from .remote.ssh import SshDevice
 from .remote.target import SshTarget, parse_target
@@ -186,19 +187,17 @@ def _examine_device(
 
 
 def _obstacle(error: EdgeDeployError, address: SshTarget) -> Finding:
-    """Why the device cannot be served: our errors end with what to do next."""
-    what, _, mend = str(error).rpartition("; ")
-    if not what:
-        what, mend = mend, f"edge-deploy doctor --device {address.url}, once that is mended"
-    return problem("serving", what, mend)
+    """Why the device cannot be served."""
+    return problem("serving", *finding_and_mend(str(error), _look_again(address.url)))
 
 
 def _phone_obstacle(error: DeviceError, url: str) -> Finding:
-    """Why a phone cannot be looked at: our errors end with what to do next."""
-    what, _, mend = str(error).rpartition("; ")
-    if not what:
-        what, mend = mend, f"edge-deploy doctor --device {url}, once that is mended"
-    return problem("phone", what, mend)
+    """Why a phone cannot be looked at."""
+    return problem("phone", *finding_and_mend(str(error), _look_again(url)))
+
+
+def _look_again(url: str) -> str:
+    return f"edge-deploy doctor --device {url}, once that is mended"
 
 
 def _look_once(device: SshDevice) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from edge_deploy_runner.doctor.finding import Finding, ok, problem, warning
 from edge_deploy_runner.errors import BadInputError, DeviceError, UsageError
 
 from .bundles.wheels import WheelPlatform, wheels_for
+from .diagnosis_errors import finding_and_mend
 
 # What each bundle target runs.
 TARGETS = {
@@ -99,12 +100,11 @@ def check_adb() -> Finding:
             return ok("adb", f"{text}was looked for (`adb devices` starts it)")
         listed = adb.devices()
     except DeviceError as error:
-        what, _, mend = str(error).rpartition("; ")
-        return warning("adb", what or mend, mend)
+        return warning("adb", *finding_and_mend(str(error), "see what `adb devices` says"))
     text = f"{adb.version} at {adb.executable}"
     unusable = [device for device in listed if device.state != "device"]
     if unusable:
-        what, _, mend = explain_state(unusable[0]).partition("; ")
+        what, mend = finding_and_mend(explain_state(unusable[0]), "restart the phone and adb")
         return warning("adb", f"{text}; {what}", mend)
     phones = ", ".join(device.words() for device in listed) or "no phone is connected"
     return ok("adb", f"{text}; {phones}")

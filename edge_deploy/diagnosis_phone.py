@@ -16,6 +16,8 @@ from edge_deploy_runner.doctor.finding import Finding, ok, problem, warning
 from edge_deploy_runner.errors import BundleError, DeviceError
 from edge_deploy_runner.machine.telemetry import THERMAL_STATUS_MODERATE, thermal_status_word
 
+from .diagnosis_errors import finding_and_mend
+
 _ROOM_BYTES = 200_000_000
 # The runtime alone with its Java classes and our program.
 _LEAST_BYTES = 20_000_000
@@ -44,8 +46,7 @@ def check_phone(phone: AndroidDevice) -> Finding:
     try:
         phones.check(phone)
     except DeviceError as error:
-        what, _, mend = str(error).rpartition("; ")
-        return problem("phone", what, mend)
+        return problem("phone", *finding_and_mend(str(error), "use another phone"))
     if phone.emulator:
         return warning(
             "phone", f"{text}; it is emulated by {phone.emulator}: its times are simulated",
@@ -117,8 +118,7 @@ def check_harness() -> Finding:
     try:
         names = [built_file(name).name for name in _BROUGHT]
     except BundleError as error:
-        what, _, mend = str(error).rpartition("; ")
-        return problem("harness", what, mend)
+        return problem("harness", *finding_and_mend(str(error), "install edge-deploy anew"))
     return ok("harness", f"edge-deploy's program for phones and its runtime: {', '.join(names)}")
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
+from .plot_labels import place_labels
+
 _WIDTH, _HEIGHT = 1120, 700
 _LEFT, _RIGHT, _TOP, _BOTTOM = 110, 60, 80, 90
 _INK, _GRID, _PASS, _FAIL = "#222222", "#dddddd", "#1b7f3b", "#b3261e"
@@ -15,12 +17,13 @@ _INK, _GRID, _PASS, _FAIL = "#222222", "#dddddd", "#1b7f3b", "#b3261e"
 
 @dataclass(frozen=True)
 class Point:
-    """One candidate: its name, where it lies, and whether it passed its budget."""
+    """One candidate: its name, where it lies, whether it passed its budget, and was chosen."""
 
     name: str
     x: float
     y: float
     passed: bool
+    chosen: bool = False
 
 
 def ticks(top: float) -> list[float]:
@@ -35,7 +38,8 @@ def ticks(top: float) -> list[float]:
 def tradeoff_plot(points: Sequence[Point], title: str, x_label: str, y_label: str) -> Image.Image:
     """A scatter plot; both axes start at 0, and lower left is better.
 
-    Filled green circles passed their budget, red crosses did not.
+    Filled green circles passed their budget, red crosses did not; a ring is about the one that was
+    chosen. Points that lie on one another share a label, which names them from left to right.
     """
     image = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
     draw = ImageDraw.Draw(image)
@@ -59,15 +63,20 @@ def tradeoff_plot(points: Sequence[Point], title: str, x_label: str, y_label: st
     draw.text((_LEFT, 18), title, _INK, ImageFont.load_default(26))
     draw.text((_LEFT, 52), f"{y_label}; lower left is better", _INK, small)
     draw.text((_WIDTH - _RIGHT, _HEIGHT - 30), x_label, _INK, small, anchor="rm")
-    taken: list[tuple[float, float, float, float]] = []
+    marks = []
     for point in points:
         x, y = at(point.x, point.y)
-        if point.passed:
-            draw.ellipse((x - 9, y - 9, x + 9, y + 9), fill=_PASS)
-        else:
-            draw.line((x - 8, y - 8, x + 8, y + 8), fill=_FAIL, width=4)
-            draw.line((x - 8, y + 8, x + 8, y - 8), fill=_FAIL, width=4)
-        _label(draw, point, (x, y), text, taken)
+        _mark(draw, point, x, y)
+        half = 18 if point.chosen else 10
+        marks.append((x - half, y - half, x + half, y + half))
+    names = [f"{p.name} (chosen)" if p.chosen else p.name for p in points]
+    inside = (_LEFT + 4.0, _TOP - 10.0, _WIDTH - 8.0, _HEIGHT - _BOTTOM - 2.0)
+    for label in place_labels(names, marks, inside, text):
+        left, middle = label.box[0], (label.box[1] + label.box[3]) / 2
+        for member, written in zip(label.members, label.texts, strict=True):
+            color = _PASS if points[member].passed else _FAIL
+            draw.text((left, middle), written, color, text, anchor="lm")
+            left += text.getlength(written)
     draw.ellipse((_LEFT, _HEIGHT - 37, _LEFT + 14, _HEIGHT - 23), fill=_PASS)
     draw.text((_LEFT + 22, _HEIGHT - 30), "within the budget", _INK, small, anchor="lm")
     draw.line((_LEFT + 200, _HEIGHT - 36, _LEFT + 212, _HEIGHT - 24), fill=_FAIL, width=3)
@@ -76,25 +85,12 @@ def tradeoff_plot(points: Sequence[Point], title: str, x_label: str, y_label: st
     return image
 
 
-def _label(
-    draw: ImageDraw.ImageDraw,
-    point: Point,
-    at: tuple[float, float],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    taken: list[tuple[float, float, float, float]],
-) -> None:
-    """Write a name beside its point where no other name is yet."""
-    color = _PASS if point.passed else _FAIL
-    places = [((14, 0), "lm"), ((0, -14), "mb"), ((0, 14), "mt"), ((-14, 0), "rm")]
-    places += [((14, 22 * n), "lm") for n in (1, -1, 2, -2, 3, -3)]
-    for (dx, dy), anchor in places:
-        box = draw.textbbox((at[0] + dx, at[1] + dy), point.name, font, anchor=anchor)
-        inside = box[0] > _LEFT and box[2] < _WIDTH and box[1] > _TOP - 10
-        free = all(
-            box[2] < other[0] or box[0] > other[2] or box[3] < other[1] or box[1] > other[3]
-            for other in taken
-        )
-        if inside and free:
-            break
-    taken.append(box)
-    draw.text((at[0] + dx, at[1] + dy), point.name, color, font, anchor=anchor)
+def _mark(draw: ImageDraw.ImageDraw, point: Point, x: float, y: float) -> None:
+    """The dot or cross of a point; a dot has a white edge, which parts it from its neighbours."""
+    if point.passed:
+        draw.ellipse((x - 9, y - 9, x + 9, y + 9), fill=_PASS, outline="white", width=1)
+    else:
+        draw.line((x - 8, y - 8, x + 8, y + 8), fill=_FAIL, width=4)
+        draw.line((x - 8, y + 8, x + 8, y - 8), fill=_FAIL, width=4)
+    if point.chosen:
+        draw.ellipse((x - 16, y - 16, x + 16, y + 16), outline=_INK, width=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge_deploy.demonstration import _DIGIT_RECIPES, _PHOTO_RECIPES
 
+INDEX = {"README.md"}
 DIGITS = {
     "digits/summary.json",
     "digits/tradeoff.png",

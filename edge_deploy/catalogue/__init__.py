@@ -13,7 +13,7 @@ from .known_devices import (
     near_ids,
     recognise,
 )
-from .own_files import device_file, user_folder, with_latency
+from .own_files import device_file, folder_fault, user_folder, with_latency
 from .parsing import parse_profile
 from .power_models import profile_power
 from .profile import Cluster, DeviceProfile, Fact
@@ -28,6 +28,7 @@ __all__ = [
     "device_file",
     "device_profile",
     "folded_id",
+    "folder_fault",
     "is_machine",
     "near_ids",
     "parse_profile",

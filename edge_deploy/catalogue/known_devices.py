@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edge_deploy_runner.errors import BadInputError, UsageError
 
 from .latency_entries import LatencyEntries
-from .own_files import FOLDER_VARIABLE, read_text, user_folder
+from .own_files import FOLDER_VARIABLE, folder_fault, read_text, user_folder
 from .parsing import parse_profile
 from .profile import DeviceProfile
 
@@ -60,7 +60,10 @@ def device_profile(device_id: str) -> DeviceProfile:
         return found.profiles[name]
     near = near_ids(device_id, found.profiles)
     hint = f"did you mean {' or '.join(near)}? " if near else _stand_in(found.profiles)
-    raise UsageError(f"unknown device {device_id!r}; {hint}`edge-deploy devices list` has all")
+    fault = f" ({told})" if (told := folder_fault()) else ""
+    raise UsageError(
+        f"unknown device {device_id!r}{fault}; {hint}`edge-deploy devices list` has all"
+    )
 
 
 def folded_id(spoken: str) -> str:

@@ -36,6 +36,15 @@ def user_folder() -> Path:
     return user_data_path("edge-deploy", appauthor=False) / "devices"
 
 
+def folder_fault() -> str:
+    """Why no device file lies where $EDGE_DEPLOY_DEVICES has them; "" where it is a folder."""
+    folder = user_folder()
+    if not os.environ.get(FOLDER_VARIABLE) or folder.is_dir():
+        return ""
+    what = "is no folder" if os.path.lexists(folder) else "does not exist"
+    return f"{FOLDER_VARIABLE} has your device files in {folder}, which {what}"
+
+
 def check_id(device_id: str) -> None:
     """Raise `BadInputError` where a device cannot be called so."""
     if _ID.fullmatch(device_id) is None:

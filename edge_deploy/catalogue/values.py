@@ -115,7 +115,7 @@ def _size_bytes(value: object, where: str) -> float:
                 raise BadInputError(
                     f"{where} is {value!r}, which is no size; valid units: {_list(tuple(SIZES))}"
                 )
-    size = parse_size(value, where)
+    size = parse_size(value, where, "GB")
     if size <= 0:
         raise BadInputError(f'{where} is {value!r}; it needs a size above 0, as in "512 MB"')
     return size

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from types import FrameType
 from typing import Any, TextIO
@@ -93,13 +93,23 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but an unknown name lists the valid ones."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}; commands: {', '.join(COMMANDS)}")
+            ctx.fail(unknown_command(args[0], COMMANDS))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands from the table above."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def unknown_command(name: str, commands: Iterable[str]) -> str:
+    """What to say of a command that is none: the nearest one that is, and all of them."""
+    import difflib
+
+    names = list(commands)
+    near = difflib.get_close_matches(name.lower(), names, 1, 0.6)
+    hint = f"did you mean {near[0]}? Commands" if near else "commands"
+    return f"no command {name!r}; {hint}: {', '.join(names)}"
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import completing
 from .options import PATH, contract_options, json_option, read_contract_options
 from .rendering import emit_json, human_size, note, plain_table, progress_bar, table_console, warn
 
@@ -40,6 +41,7 @@ def _names(context: click.Context, _: click.Parameter, value: str | None) -> tup
     help="float32, float16, dynamic, int8, int8-float-io, uint8, int16x8, weight-int8, all, or a "
     ".toml or .json file; may be given several times. Without it: float32, and int8 where there "
     "is calibration data, else dynamic.",
+    shell_complete=completing.recipes,
 )  # fmt: skip
 @click.option(
     "--calibration", type=PATH, metavar="DIR|NPZ",

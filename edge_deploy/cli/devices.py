@@ -6,6 +6,7 @@ from importlib import import_module
 
 import click
 
+from . import unknown_command
 from .completing import known_devices
 from .options import json_option
 
@@ -39,8 +40,7 @@ class DevicesGroup(click.Group):
         """As click does, but an unknown name lists the valid ones."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(
-                f"no command {args[0]!r}; commands: {', '.join(COMMANDS)} (one device: "
-                "edge-deploy devices show ID)"
+                f"{unknown_command(args[0], COMMANDS)} (one device: edge-deploy devices show ID)"
             )
         return super().resolve_command(ctx, args)
 

@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     "(--dtypes float32) may where those of int8 do not.",
 )  # fmt: skip
 @click.option("--threads", metavar="N,...", help="Numbers of threads.  [default: 1 and up to 4]")
-@click.option("--dtypes", metavar="NAME,...", default="float32,int8", show_default=True)
+@click.option(
+    "--dtypes", metavar="NAME,...", default="float32,int8", show_default=True,
+    shell_complete=completing.dtypes,
+)  # fmt: skip
 @click.option("--rounds", type=int, help="How often to time everything.  [default: 3]")
 @click.option("--wheels", type=PATH, metavar="DIR", help="Runtime for a board without network.")
 @click.option(

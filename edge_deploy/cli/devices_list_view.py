@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def show_devices(profiles: Sequence[DeviceProfile]) -> None:
 
     A device that is scaled from another shares the fault of that one's file.
     """
-    from edge_deploy.catalogue import user_folder
+    from edge_deploy.catalogue import folder_fault, user_folder
 
     console = table_console()
     read = [readable_entries(profile) for profile in profiles]
@@ -79,8 +80,12 @@ def show_devices(profiles: Sequence[DeviceProfile]) -> None:
         (f"Left out, for want of width: {missing}. " if missing else "")
         + "`edge-deploy devices show ID` has all of a device.",
     )
-    place = "Your files lie in" if "*" in marks else "Files of yours would lie in"
-    console.print(f"{place} {user_folder()}", markup=False, soft_wrap=True)
+    if os.path.lexists(user_folder()) and (fault := folder_fault()):
+        place = fault
+    else:
+        lie = "Your files lie in" if "*" in marks else "Files of yours would lie in"
+        place = f"{lie} {user_folder()}"
+    console.print(place, markup=False, soft_wrap=True)
 
 
 def _line(cells: Sequence[str], columns: Sequence[_Column]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from edge_deploy_runner.bench.records import BatteryUse, Energy, EnergySource
 
+from edge_deploy.units import rate_words
+
 from .rendering import with_ends
 
 _BATTERY_FIGURES = (
@@ -116,7 +118,7 @@ def _battery(use: BatteryUse) -> list[Line]:
         share = use.idle_share_at_rate
         lines.append(
             (
-                f"  at {use.rate_hz:.3g} a second",
+                f"  at {rate_words(use.rate_hz)}",
                 _figure(use.hours_at_rate, use.hours_at_rate_low, use.hours_at_rate_high, hours)
                 + ("" if share is None else f"; idling takes {share:.0%} of it"),
                 use.evidence,

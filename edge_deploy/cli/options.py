@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from . import completing
+
 # For completion of file names only: whether a file is there is the library's business, since click
 # would end with its own words and exit code.
 PATH = click.Path(readable=False)
@@ -39,6 +41,7 @@ def contract_options(function: Command) -> Command:
             "--preprocess", metavar="PRESET|FILE",
             help="How photos become input: mobilenet, efficientnet-lite, imagenet-caffe, "
             "raw-0-255, 0-1, or a .toml or .json file.",
+            shell_complete=completing.presets,
         ),
     ):  # fmt: skip
         function = option(function)

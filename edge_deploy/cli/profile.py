@@ -67,6 +67,7 @@ from .options import PATH, json_option
     "--runtime-version",
     metavar="TEXT",
     help="For a prediction: with this runtime, of those whose times are known.",
+    shell_complete=completing.runtimes,
 )
 @click.option("--keep", is_flag=True, help="Leave the pushed files on the phone for the next run.")
 @click.option("--rate", metavar="1/s", help="How often it will run; with --battery.")

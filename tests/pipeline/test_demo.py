@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import demo_files
@@ -42,7 +43,15 @@ def test_without_a_network_it_does_the_digits_alone_and_says_so(tmp_path: Path) 
     assert int8["top1"] >= 0.94
     assert Image.open(out / "digits" / "tradeoff.png").size == (1120, 700)
     written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    assert written == demo_files.DIGITS
+    assert written == demo_files.INDEX | demo_files.DIGITS
+    index = (out / "README.md").read_text()
+    assert f"Chosen: **{story['chosen']}**" in index
+    assert "EfficientNet-Lite0 was left out: " in index
+    linked = re.findall(r"\]\((.+?)\)", index)
+    assert set(linked) == {name for name in written if name.endswith(".tflite")}
+    for name in written - demo_files.INDEX:  # each is told of, by its name or by its ending
+        told = (Path(name).name, re.sub(r"^digits/\w+", "*", name))
+        assert any(f"- `{word}`: " in index for word in told), name
     again = edge_deploy("demo", "-o", out, "--digits-only")
     assert again.returncode == 2
     assert "--force" in again.stderr

@@ -110,7 +110,7 @@ def test_a_good_profile() -> None:
         ('clusters_source = { source = "a page", standing = "read" }\n', "",
          'lacks clusters_source; write clusters_source = { source = "..."'),
         ('"4 GB"', '"4"', "ram is '4', which has no unit; valid units: B, kB"),
-        ('"4 GB"', "4", 'ram is 4; write a number and a unit in quotes, as in "2 B"'),
+        ('"4 GB"', "4", 'ram is 4; write a number and a unit in quotes, as in "4 GB"'),
         ('"4 GB"', '"4 mAh"', "ram is '4 mAh', which is no size; valid units: B, kB"),
         ('"4 GB"', '"4 GHz"', "ram is '4 GHz', which is no size"),
         ('"4 GB"', '"0 GB"', "ram is '0 GB'; it needs a size above 0"),

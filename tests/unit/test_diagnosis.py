@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from edge_deploy_android.adb import Adb
 from edge_deploy_runner.doctor.finding import Finding
 from edge_deploy_runner.errors import DeviceError, UsageError
 
 from edge_deploy import diagnosis, diagnosis_computer
 from edge_deploy.bundles.wheels import WheelPlatform
+from edge_deploy.diagnosis_errors import finding_and_mend
 from edge_deploy.remote.target import SshTarget
 
 PI = SshTarget("raspberrypi.local", "pi", 2222)
@@ -122,3 +124,32 @@ def test_why_a_device_cannot_be_served() -> None:
         "it broke",
         "edge-deploy doctor --device ssh://pi@raspberrypi.local:2222, once that is mended",
     )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "what", "mend"),
+    [
+        ("it broke; mend it", "it broke", "mend it"),
+        ("it broke; it is old; mend it", "it broke; it is old", "mend it"),
+        ("no phone; plug one in (tap here; then there), and look", "no phone",
+         "plug one in (tap here; then there), and look"),
+        ("no phone (it said (no; never)); plug one in", "no phone (it said (no; never))",
+         "plug one in"),
+        ("it broke (no; never)", "it broke (no; never)", "other"),
+        ("it said ':('; mend it", "it said ':('", "mend it"),
+    ],
+)  # fmt: skip
+def test_a_sentence_is_parted_where_its_mend_begins(sentence: str, what: str, mend: str) -> None:
+    assert finding_and_mend(sentence, "other") == (what, mend)
+
+
+def test_how_to_connect_a_phone_stays_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+    monkeypatch.setattr(Adb, "__init__", lambda _: None)
+    monkeypatch.setattr(Adb, "devices", lambda _: ())
+    phone = diagnosis.diagnose("android").device
+    assert phone is not None
+    (finding,) = phone.findings
+    assert finding.text == "no phone is connected"
+    assert finding.mend.startswith("plug one in by USB with USB debugging on (Settings")
+    assert finding.mend.endswith("then Developer options), and look at `adb devices`")

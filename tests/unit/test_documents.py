@@ -20,7 +20,7 @@ from command_lines import (
     spans,
 )
 from conftest import ROOT
-from demo_files import DIGITS, PHOTOS
+from demo_files import DIGITS, INDEX, PHOTOS
 
 DOCUMENTS = [
     ROOT / "README.md",
@@ -119,7 +119,7 @@ def test_files_of_the_repository_are_there(document: Path) -> None:
 
 
 def unknown_to_the_demo(text: str) -> list[str]:
-    files = {f"demo-output/{name}" for name in DIGITS | PHOTOS}
+    files = {f"demo-output/{name}" for name in INDEX | DIGITS | PHOTOS}
     known = files | {str(parent) for name in files for parent in Path(name).parents}
     return [name for name in _DEMO.findall(text) if name.rstrip("/") not in known]
 

@@ -44,6 +44,13 @@ def test_every_figure_has_its_ends_and_idle_a_line_of_its_own() -> None:
     assert not any(name.startswith("source ") for name in found)
 
 
+def test_a_slow_rate_is_shown_in_a_unit_that_fits() -> None:
+    energy = predicted_energy(user_power(2.0, 6.0), 500.0)
+    found = rows(energy, battery_use(Battery(5000, 3.85), energy, 500.0, 5 / 60))
+    assert "at 5 a minute" in found
+    assert not any(name.endswith("a second") for name in found)
+
+
 def test_figures_without_ends_stand_alone() -> None:
     found = rows(predicted_energy(user_power(2.0, 6.0), 500.0))
     assert found["energy"] == ("2 J an inference above idle", "user")

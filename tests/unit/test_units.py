@@ -77,6 +77,28 @@ def test_refused_batteries(text: str) -> None:
         units.parse_battery(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("18.5Wh", '"5000mAh@3.7V", which holds as much energy'),
+        ("37 Wh", '"10000mAh@3.7V", which holds as much energy'),
+        ("20Wh", '"5405mAh@3.7V", which holds as much energy'),
+        ("0Wh", '"5000mAh@3.85V"'),
+        ("5000mAh", '"5000mAh@3.85V"'),
+        ("large", '"5000mAh@3.85V"'),
+    ],
+)
+def test_a_power_bank_in_wh_is_told_how_to_be_written(text: str, written: str) -> None:
+    with pytest.raises(BadInputError) as raised:
+        units.parse_battery(text, "--battery")
+    said = f"--battery is {text!r}; write capacity@voltage, as in {written}"
+    assert str(raised.value) == said
+    if "energy" in written:
+        mah, volts = units.parse_battery(written.split('"')[1])
+        energy_mj = mah * volts * units.ENERGIES_MJ["mWh"]
+        assert energy_mj == pytest.approx(units.parse_energy_mj(text), rel=1e-3)
+
+
 def test_watts() -> None:
     assert units.parse_watts_pair("2.4:6.1") == (2.4, 6.1)
     assert units.parse_watts_pair("500 mW:2 W") == (0.5, 2.0)
@@ -91,3 +113,47 @@ def test_refused_watts(text: str) -> None:
 def test_a_rate_of_zero_is_refused() -> None:
     with pytest.raises(BadInputError, match="greater than 0"):
         units.parse_rate_hz("0/s")
+
+
+@pytest.mark.parametrize(
+    ("parser", "bare", "example"),
+    [
+        (units.parse_time_ms, 30, "30 ms"),
+        (units.parse_time_ms, 0.5, "0.5 ms"),
+        (units.parse_time_ms, True, "2 ms"),
+        (units.parse_time_ms, -1, "2 ms"),
+        (units.parse_time_ms, float("nan"), "2 ms"),
+        (units.parse_hours, 8, "8 h"),
+        (units.parse_size, 5, "5 MB"),
+        (units.parse_size, 5_000_000, "2 MB"),
+        (units.parse_energy_mj, 300, "300 mJ"),
+        (units.parse_percent, 1, "1 %"),
+        (units.parse_points, 1, "1 pt"),
+        (units.parse_capacity_mah, 5000, "5000 mAh"),
+        (units.parse_voltage_v, 3.85, "3.85 V"),
+    ],
+)
+def test_the_example_is_in_the_usual_unit(
+    parser: Callable[[object], float], bare: object, example: str
+) -> None:
+    with pytest.raises(BadInputError, match=f'as in "{example}"'):
+        parser(bare)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("2/s", "2 a second"),
+        ("12345/s", "12345 a second"),
+        ("12.5 Hz", "12.5 a second"),
+        ("1/min", "1 a minute"),
+        ("5/min", "5 a minute"),
+        ("0.5/s", "30 a minute"),
+        ("1/h", "1 an hour"),
+        ("7/h", "7 an hour"),
+        ("0.25/h", "6 a day"),
+        ("0.001/h", "0.024 a day"),
+    ],
+)
+def test_a_rate_is_told_in_the_unit_that_fits(text: str, words: str) -> None:
+    assert units.rate_words(units.parse_rate_hz(text)) == words
