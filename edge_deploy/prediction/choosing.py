@@ -40,10 +40,9 @@ def choose(
         )
     found = _with(device.latency, lambda model: model.dtype == dtype)
     if not found:
-        known = " or ".join(sorted({model.dtype for model in device.latency}))
         raise BadInputError(
             f"there are no times of {dtype} models on {device.name}, so this one's cannot be "
-            f"predicted; convert its source to {known}, or {way_to_measure(device)}"
+            f"predicted; {_or_convert(device)}{way_to_measure(device)}"
             f"{_or_calibrate(device, dtype)}"
         )
     if delegate != "auto":
@@ -58,7 +57,7 @@ def choose(
         found = _require(
             _with(found, lambda model: model.threads == threads),
             f"--threads {threads}: the times of {dtype} models on {device.name} are of "
-            f"{_listed(str(m.threads) for m in found)} threads, and how the others compare is "
+            f"{_threads(found)}, and how the others compare is "
             "measured, not assumed",
         )
     return tuple(sorted(found, key=lambda model: _rank(model, device)))
@@ -178,6 +177,19 @@ def way_to_measure(device: DeviceProfile) -> str:
     return f"measure on the device itself, with --device {target_of(device)}"
 
 
+def _or_convert(device: DeviceProfile) -> str:
+    """To which dtypes a source can be converted that a device has times of; "" for none."""
+    known = {model.dtype for model in device.latency}
+    makes = sorted(known - {"uint8"})
+    advice = f"convert its source to {' or '.join(makes)}, or " if makes else ""
+    if "uint8" not in known:
+        return advice
+    return (
+        "its times of uint8 are of files that are uint8 throughout, as TensorFlow 1 made them and "
+        f"`convert` makes none; {advice}"
+    )
+
+
 def _or_calibrate(device: DeviceProfile, dtype: str) -> str:
     """The command that adds a dtype to a device that the user calibrated; "" for any other."""
     from edge_deploy.prediction.synthetic.graph_assembly import DTYPES
@@ -189,6 +201,11 @@ def _or_calibrate(device: DeviceProfile, dtype: str) -> str:
         f", or give its profile such times: `edge-deploy devices calibrate --device "
         f"{target_of(device)} --id {device.id} --dtypes {dtype} --force`"
     )
+
+
+def _threads(models: Iterable[LatencyModel]) -> str:
+    numbers = _listed(str(model.threads) for model in models)
+    return "1 thread" if numbers == "1" else f"{numbers} threads"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -33,6 +33,7 @@ from edge_deploy.prediction.latency.model import Interval, LatencyModel
 from .accelerators import refuse_accelerator
 from .choosing import choose, same_runs, scaled_from, target_of
 from .features import features
+from .leaning import estimated
 from .memory import predicted_memory
 from .tail import tail_of
 from .unseen import widened
@@ -72,7 +73,7 @@ def predict(
     )
     runs = same_runs(found[0], found) if threads == "sweep" else (found[0],)
     values = features(workload)
-    estimates = [(run, widened(run.estimate(values), workload, run, device.name)) for run in runs]
+    estimates = [(run, widened(estimated(run, values), workload, run, device)) for run in runs]
     points = [(run, _latency(run, estimate, device)) for run, estimate in estimates]
     best, interval = min(estimates, key=lambda estimate: estimate[1].value)
     latency = _latency(best, interval, device)
@@ -165,7 +166,7 @@ def _others(
             or not (own or model.runtime == chosen.runtime)
         ):
             continue
-        other = model.estimate(values)
+        other = estimated(model, values)
         if other.low > interval.high or other.high < interval.low:
             found.append(
                 OtherSource(model.source, model.runtime, other.value, other.low, other.high)

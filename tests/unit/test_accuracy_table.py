@@ -253,6 +253,11 @@ def test_a_missing_file_is_bad_input() -> None:
         tables.read_latencies(Path("nowhere.csv"))
 
 
+def test_a_folder_of_features_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"^cannot read the features .*: Is a directory$"):
+        tables.read_networks(tmp_path)
+
+
 def test_a_family_is_the_packaged_one_under_any_name() -> None:
     text = (
         f"{BASE},family\nmobilenet_v2_0.9,230,18,1.2,12,3,60,\nEfficientNet_Lite9,900,60,1,30,9,80,\n"

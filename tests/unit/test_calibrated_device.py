@@ -111,6 +111,15 @@ def test_a_new_board_like_another(folder: Path) -> None:
     assert profile.clusters_source.standing == "guess"
 
 
+def test_what_a_computer_says_itself_is_no_guess_for_being_like_itself(folder: Path) -> None:
+    machine = {"cores": 4, "cpu_model": "Some CPU"}
+    written(folder, "pc", machine=machine)
+    written(folder, "again", machine=machine, like=device_profile("pc"))
+    again = device_profile("again")
+    assert (again.clusters[0].cores, again.clusters[0].core) == (4, "Some CPU")
+    assert (again.like, again.clusters_source.standing) == ("pc", "read")
+
+
 def test_a_clock_that_nobody_can_read_is_left_out(folder: Path) -> None:
     text = written(
         folder, "pc", machine={"cores": 4, "cpu_model": "Some CPU", "ram_bytes": 25276518400}

@@ -195,6 +195,18 @@ def test_a_short_table_starts_from_published_times() -> None:
     assert "DEPTHWISE_CONV_2D" in models[0].kinds
 
 
+def test_kinds_and_dtype_of_the_start_stand_apart() -> None:
+    (start,) = calibrated_models(calibration())
+    known = replace(start, kinds=("ADD", "HARD_SWISH"), like_kinds=("PACK",))
+    (model,) = calibrated_models(calibration(3), prior=sibling(known))
+    assert (model.kinds, model.like_kinds) == (("ADD", "CONV_2D"), ("HARD_SWISH", "PACK"))
+    assert model.like_dtype == ""
+    models, _ = models_of_tables(
+        parse_latencies(rows(4).replace("float32", "int8"), "t.csv"), read_features([]), "t.csv"
+    )
+    assert (models[0].dtype, models[0].like_dtype) == ("int8", "uint8")
+
+
 def test_tables_that_cannot_be_fitted() -> None:
     networks = read_features([])
     two = rows(3) + "\n".join(rows(3, device="Other").splitlines()[1:])

@@ -76,6 +76,22 @@ def test_a_dtype_without_times_is_refused(tmp_path: Path) -> None:
         choose(found, "int16x8")
 
 
+def test_nothing_is_advised_that_convert_does_not_make(tmp_path: Path) -> None:
+    old = device(tmp_path, latency(), latency(dtype="uint8"), kind="phone")
+    with pytest.raises(BadInputError) as caught:
+        choose(old, "int8")
+    said = str(caught.value)
+    assert "its times of uint8 are of files that are uint8 throughout, as TensorFlow 1 made" in said
+    assert "convert its source to float32, or measure on the device" in said
+    with pytest.raises(BadInputError, match=r"makes none; measure on the device itself"):
+        choose(device(tmp_path, latency(dtype="uint8")), "int8")
+
+
+def test_threads_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--threads 3: .* are of 1 thread, and"):
+        choose(device(tmp_path, latency(threads=1)), "float32", threads=3)
+
+
 def test_a_delegate_is_never_traded_for_another(tmp_path: Path) -> None:
     found = device(tmp_path, latency(), latency(2.0, delegate="none"))
     assert choose(found, "float32", delegate="none")[0].delegate == "none"

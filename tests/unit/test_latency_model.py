@@ -159,12 +159,15 @@ def test_an_entry_reads_back_as_it_was() -> None:
         spread=0.2,
         noise=0.43,
         p90_over_p50=(1.0, 1.1, 1.2),
+        like_dtype="uint8",
+        like_kinds=("HARD_SWISH",),
     )  # fmt: skip
     text = tomli_w.dumps({"latency": [to_entry(before)]})
     after = from_entry(tomllib.loads(text)["latency"][0], "here")
     assert to_entry(after) == to_entry(before)
     assert after.coefficients == before.coefficients
     assert after.like_runtime == "TFLite 2.5"
+    assert (after.like_dtype, after.like_kinds) == ("uint8", ("HARD_SWISH",))
     assert after.points[2].runtime == "TFLite 2.18"
     features = {"dense_mmac": 250.0, "weight_melems": 9.0}
     assert after.estimate(features).high == pytest.approx(before.estimate(features).high, rel=1e-4)

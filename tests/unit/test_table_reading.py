@@ -167,9 +167,10 @@ def test_near_names_are_told_for_networks_without_features() -> None:
     text = HEAD + TWO + "MobileNetV2 1.0 224 quant,float32,P,4,18,T\nTotallyOther,float32,P,4,9,T\n"
     _, (note,) = accuracy.table_rows(parse_latencies(text, "it"), {})
     assert "MobileNetV2 1.0 224 quant (is it Mobilenet_V2_1.0_224?), TotallyOther" in note
+    assert note.endswith("; --features says what they are")
     own = {"my net/7": next(iter(packaged_networks().values()))}
-    _, notes = accuracy.table_rows(parse_latencies(text + "my_net_6,float32,P,4,9,T\n", "it"), own)
-    assert any("my_net_6 (is it my net/7?)" in said for said in notes)
+    _, notes = accuracy.table_rows(parse_latencies(text + "my_nett_7,float32,P,4,9,T\n", "it"), own)
+    assert any("my_nett_7 (is it my net/7?)" in said for said in notes)
 
 
 def test_a_name_is_the_same_however_it_is_written() -> None:
@@ -179,6 +180,15 @@ def test_a_name_is_the_same_however_it_is_written() -> None:
         "EfficientNet-Lite0"
     )
     assert near_name("mine", ["EfficientNet-Lite0"]) == ""
+
+
+def test_a_name_with_other_numbers_is_no_near_name() -> None:
+    others = ["EfficientNet-Lite3", "my net/7", "Mobilenet_V2_1.0_224"]
+    assert near_name("efficientnet_lite0_float32.tflite", others) == ""
+    assert near_name("my_net_6", others) == ""
+    assert near_name("mobilenet_v1_1.0_224", others) == ""
+    assert near_name("efficientnet_lite3_float32.tflite", others) == "EfficientNet-Lite3"
+    assert near_name("mobilenet_v2_1.0", others) == "Mobilenet_V2_1.0_224"
 
 
 def test_networks_whose_names_run_together_stay_apart() -> None:

@@ -258,7 +258,7 @@ def _clusters(
         clusters = [
             {"cores": int(machine.get("cores") or 1), "core": core, "max_mhz": _whole(max_mhz)}
         ]
-    elif like is not None and _may_have_cores_of(like, machine):
+    elif like is not None and _may_have_cores_of(like, machine) and _tells_more(like, machine):
         clusters = [
             {"cores": one.cores, "core": one.core, "name": one.name}
             | ({"max_mhz": _whole(one.max_mhz)} if one.max_mhz else {})
@@ -283,6 +283,12 @@ def _may_have_cores_of(like: DeviceProfile, machine: Mapping[str, Any]) -> bool:
     return machine.get("cores") in (None, like.cores) and (
         machine.get("cpu_model") is None or machine["cpu_model"] in names
     )
+
+
+def _tells_more(like: DeviceProfile, machine: Mapping[str, Any]) -> bool:
+    """Whether a sibling knows of the cores what the machine does not say itself."""
+    says_all = machine.get("cores") is not None and machine.get("cpu_model") is not None
+    return not says_all or any(cluster.max_mhz for cluster in like.clusters)
 
 
 def _whole(figure: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,7 +99,8 @@ def _model(
         like="" if prior is None else prior.id,
         like_runtime=_like_runtime(start, calibration.runtime),
         scale_note="" if start is None else _scale_note(start, result, calibration.runtime),
-        kinds=tuple(sorted(kinds | set(start.kinds if start else ()))),
+        kinds=tuple(sorted(kinds)),
+        like_kinds=_like_kinds(start, kinds),
         feature_version=FEATURE_VERSION,
         residuals=_residuals_of(start),
         spread=_spread(result, start, calibration.runtime),
@@ -139,6 +140,10 @@ def _scale_note(start: LatencyModel, result: FitResult, runtime: str) -> str:
 
 def _like_runtime(start: LatencyModel | None, runtime: str) -> str:
     return "" if start is None or start.runtime == runtime else start.runtime
+
+
+def _like_kinds(start: LatencyModel | None, own: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted({*start.kinds, *start.like_kinds} - set(own))) if start else ()
 
 
 def _spread(result: FitResult, start: LatencyModel | None, runtime: str) -> float:
@@ -275,7 +280,9 @@ def _model_of_group(group: Group, fitted: TableFit, source: str) -> LatencyModel
         like=fitted.like,
         like_runtime=_like_runtime(start, group.runtime),
         scale_note=_scale_note(start, result, group.runtime),
-        kinds=tuple(sorted({*_TABLE_KINDS, *start.kinds})),
+        like_dtype="" if start.dtype == group.dtype else start.dtype,
+        kinds=_TABLE_KINDS,
+        like_kinds=_like_kinds(start, _TABLE_KINDS),
         residuals=() if enough else _residuals_of(start),
         spread=result.spread if enough else _spread(result, start, group.runtime),
         coverage80=result.coverage80,

@@ -20,7 +20,7 @@ from .model import STANDINGS, LatencyModel, Point
 _TEXTS = ("cluster", "dtype", "runtime", "delegate", "made", "source", "standing")
 _OPTIONAL = (
     "like", "scale_note", "kinds", "feature_version", "residuals", "spread", "coverage80",
-    "p90_over_p50", "like_runtime", "noise", "points",
+    "p90_over_p50", "like_runtime", "like_dtype", "like_kinds", "noise", "points",
 )  # fmt: skip
 _POINT = ("model", "family", "measured_ms", "held_out_ms", "family_held_out_ms", "features")
 _WITHOUT_UNIT = {"coefficients": "coefficients_ms"}
@@ -51,9 +51,13 @@ def to_entry(model: LatencyModel) -> dict[str, Any]:
         entry["like"] = model.like
     if model.like_runtime:
         entry["like_runtime"] = model.like_runtime
+    if model.like_dtype:
+        entry["like_dtype"] = model.like_dtype
     if model.scale_note:
         entry["scale_note"] = model.scale_note
     entry["kinds"] = list(model.kinds)
+    if model.like_kinds:
+        entry["like_kinds"] = list(model.like_kinds)
     entry["feature_version"] = model.feature_version
     if model.residuals:
         entry["residuals"] = [_short(value) for value in model.residuals]
@@ -131,6 +135,8 @@ def from_entry(entry: Mapping[str, Any], origin: str) -> LatencyModel:
         p90_over_p50=_tail(_list(entry, "p90_over_p50", origin), origin),
         like_runtime=_optional_text(entry, "like_runtime", origin),
         noise=noise,
+        like_dtype=_optional_text(entry, "like_dtype", origin),
+        like_kinds=tuple(str(kind) for kind in _list(entry, "like_kinds", origin)),
     )
 
 

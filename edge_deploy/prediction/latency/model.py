@@ -74,10 +74,11 @@ class LatencyModel:
 
     runtime, delegate: what ran the points; never two in one model. made: the ISO date of the
     fit. like: the device whose coefficients were the prior ("" for none). scale_note: how they
-    were scaled. kinds: operator kinds of the points. residuals: log(measured / predicted) of the
+    were scaled. kinds: operator kinds of the points, like_kinds: those that only the points of
+    `like` have. residuals: log(measured / predicted) of the
     sibling's points, where too few of its own stand here. spread: log half-width that leaning on
     another device was measured to need. coverage80: as in `FitError`. like_runtime: what ran the
-    points of `like`, "" if that was the same.
+    points of `like`, like_dtype: what they are, "" if that was the same.
     p90_over_p50: the least, (in newer files) the usual and the most that a calibration saw, None
     where nobody looked. noise: by what share times of the same model differed while it was
     calibrated, 0 for as usual.
@@ -103,6 +104,8 @@ class LatencyModel:
     p90_over_p50: tuple[float, ...] | None = None
     like_runtime: str = ""
     noise: float = 0.0
+    like_dtype: str = ""
+    like_kinds: tuple[str, ...] = ()
 
     def predicted_ms(self, features: Mapping[str, float]) -> float:
         """The sum of coefficient times feature; a feature that is not given counts as 0."""

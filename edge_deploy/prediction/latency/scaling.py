@@ -74,6 +74,7 @@ def _scaled(
         standing="guess",
         like=like,
         like_runtime="",
+        like_dtype="",
         scale_note=note,
         residuals=tuple(residuals) or model.residuals,
         spread=math.hypot(width, model.spread),

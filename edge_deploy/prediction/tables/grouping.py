@@ -82,7 +82,7 @@ def groups(
     if unknown:
         notes.append(
             f"{_rows_of(unknown.total())} of networks without features: "
-            f"{_with_near_names(unknown, tuple(others))}"
+            f"{_with_near_names(unknown, tuple(others))}; --features says what they are"
         )
     if again:
         notes.append(

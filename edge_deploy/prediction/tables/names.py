@@ -10,6 +10,7 @@ from collections.abc import Iterable
 _SIZES = re.compile(r"(?i)[\s_-]*(mobile|large|small|tiny|mini|lite\d*x?|quant\w*)$")
 # How alike, from 0 to 1, two names are that one may have been meant for the other.
 _NEAR = 0.8
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def family_of(model: str) -> str:
@@ -32,7 +33,16 @@ def plain_name(name: str) -> str:
 
 
 def near_name(name: str, names: Iterable[str]) -> str:
-    """That of `names` which is written most like a name, by their plain names; "" if none is."""
-    plainly = {plain_name(other): other for other in names}
+    """That of `names` which is written most like a name, by their plain names; "" if none is.
+
+    One with other numbers in it is another network, not another way to write this one.
+    """
+    plainly = {plain_name(other): other for other in names if _same_numbers(name, other)}
     near = difflib.get_close_matches(plain_name(name), plainly, n=1, cutoff=_NEAR)
     return plainly[near[0]] if near else ""
+
+
+def _same_numbers(one: str, other: str) -> bool:
+    """Whether two names have the same numbers, but for some at the end of the longer."""
+    numbers = [_NUMBER.findall(name) for name in (one, other)]
+    return all(left == right for left, right in zip(*numbers, strict=False))

@@ -159,8 +159,7 @@ def _model(
     kinds: Mapping[str, frozenset[str]],
 ) -> LatencyModel:
     seen = frozenset[str]().union(*(kinds.get(point.model, ()) for point in result.points))
-    if prior is not None:
-        seen |= set(prior.kinds)
+    theirs = frozenset() if prior is None else frozenset({*prior.kinds, *prior.like_kinds})
     note = ""
     if before is not None:
         note = (
@@ -180,8 +179,10 @@ def _model(
         standing="read",
         like=before.device if before is not None else "",
         like_runtime=before.runtime if before and before.runtime != group.runtime else "",
+        like_dtype=before.dtype if before and before.dtype != group.dtype else "",
         scale_note=note,
         kinds=tuple(sorted(seen)),
+        like_kinds=tuple(sorted(theirs - seen)),
         spread=result.spread,
         coverage80=result.coverage80,
     )

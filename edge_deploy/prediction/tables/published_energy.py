@@ -15,6 +15,7 @@ from edge_deploy.energy import PowerDraw, predicted_energy
 from edge_deploy.prediction.choosing import choose, same_runs
 from edge_deploy.prediction.features import features
 from edge_deploy.prediction.latency.model import LatencyModel
+from edge_deploy.prediction.leaning import estimated
 from edge_deploy.prediction.networks.detectors import ssd_mobilenet_v1
 
 DEVICE = "raspberry-pi-3b-plus"
@@ -53,7 +54,7 @@ def compared() -> tuple[Compared, ...]:
     ]  # fmt: skip
     values = features(ssd_mobilenet_v1("SSD MobileNet v1"))
     for model in _models(device):
-        interval = model.estimate(values)
+        interval = estimated(model, values)
         latency = Estimate(interval.value, interval.low, interval.high)
         energy = predicted_energy(_power(device, model.threads), latency)
         source = f"predicted, {model.runtime}"

@@ -78,12 +78,12 @@ def packaged_networks() -> dict[str, Network]:
 
 def read_latencies(path: Path) -> tuple[Latency, ...]:
     """Latencies of a CSV file; raises `BadInputError`. See `parse_latencies`."""
-    return parse_latencies(_text(path), f"the table {path}")
+    return parse_latencies(_text(path, "table"), f"the table {path}")
 
 
 def read_networks(path: Path) -> dict[str, Network]:
     """Features of a CSV file; raises `BadInputError`. See `parse_networks`."""
-    return parse_networks(_text(path), f"the table {path}")
+    return parse_networks(_text(path, "features"), f"the features {path}")
 
 
 def parse_latencies(text: str, origin: str) -> tuple[Latency, ...]:
@@ -229,14 +229,14 @@ def _packaged(name: str) -> str:
     return (resources.files("edge_deploy") / "reference" / name).read_text("utf-8")
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, what: str) -> str:
     try:
         return path.read_text("utf-8-sig")
     except OSError as error:
-        raise BadInputError(f"cannot read the table {path}: {error.strerror or error}") from error
+        raise BadInputError(f"cannot read the {what} {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise BadInputError(
-            f"the table {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it "
+            f"the {what} {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it "
             "as CSV in UTF-8"
         ) from error
 
