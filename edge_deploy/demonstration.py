@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from edge_deploy_converters.conversion import ConvertedModel, convert
 from edge_deploy_converters.zoo import ZooError, fetch, zoo_cache, zoo_entry
-from edge_deploy_runner.bench.records import Measurement
 from edge_deploy_runner.bench.run_spec import RunSpec
-from edge_deploy_runner.classifier import Classifier, Score
+from edge_deploy_runner.classifier import Classifier
 from edge_deploy_runner.contract import read_labels
 from edge_deploy_runner.errors import BadInputError, OutputError, UsageError
 from edge_deploy_runner.output import check_folder, write_bytes, write_json
@@ -27,8 +25,9 @@ from PIL import Image
 from .accuracy import Accuracy
 from .budget import Budget, read_budget
 from .demonstration_index import INDEX, index_text
+from .demonstration_story import Candidate, Look, Story
 from .evaluation import evaluate
-from .judging import Verdict, judge
+from .judging import judge
 from .plotting import Point, tradeoff_plot
 from .profiling import profile
 
@@ -40,87 +39,6 @@ _PHOTO_RECIPES = ("float32", "dynamic", "int8")
 _CALIBRATION_CROPS = 100
 _UNSEEN_CROPS = 200
 _SPEC = RunSpec(min_runs=300, min_seconds=1.0)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One recipe with everything that was found out about it.
-
-    `agreement` is the share of unseen samples on which it answers as float32 does.
-    """
-
-    model: ConvertedModel
-    measurement: Measurement
-    verdict: Verdict
-    agreement: float
-    accuracy: Accuracy | None = None
-
-    def percentile_ms(self, name: str) -> float:
-        """The latency's p50 or p90 in milliseconds."""
-        estimate = self.measurement.latency()[name]
-        return estimate.value if estimate else float("nan")
-
-
-@dataclass(frozen=True)
-class Look:
-    """What two recipes see in one photo."""
-
-    photo: str
-    float32: Score
-    int8: Score
-
-
-@dataclass(frozen=True)
-class Story:
-    """One model from source to verdict, in one folder."""
-
-    title: str
-    folder: Path
-    budget: Budget
-    candidates: tuple[Candidate, ...]
-    samples: str
-    looks: tuple[Look, ...] = ()
-
-    @property
-    def chosen(self) -> Candidate | None:
-        """Of those that pass the budget, the best by its metric."""
-        passing = [c for c in self.candidates if c.verdict.status == "pass"]
-        return min(passing, key=self._rank, default=None)
-
-    def _rank(self, candidate: Candidate) -> float:
-        """Smaller is better, by the budget's own metric."""
-        metric = self.budget.optimize or "latency_p50"
-        if metric.startswith("accuracy"):
-            return -(candidate.accuracy.top1 if candidate.accuracy else candidate.agreement)
-        if metric == "size":
-            return candidate.model.size_bytes
-        if metric == "peak_memory":
-            return candidate.measurement.peak_memory_bytes or float("inf")
-        return candidate.percentile_ms("p90" if metric == "latency_p90" else "p50")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        chosen = self.chosen
-        return {
-            "title": self.title,
-            "folder": str(self.folder),
-            "chosen": chosen.model.recipe.name if chosen else None,
-            "candidates": [
-                {
-                    "recipe": c.model.recipe.name,
-                    "path": str(c.model.path),
-                    "size_bytes": c.model.size_bytes,
-                    "agreement": c.agreement,
-                    "top1": c.accuracy.top1 if c.accuracy else None,
-                    "verdict": c.verdict.status,
-                }
-                for c in self.candidates
-            ],
-            "photos": [
-                {"photo": k.photo, "float32": k.float32.label, "int8": k.int8.label}
-                for k in self.looks
-            ],
-        }
 
 
 def find_assets(given: str | os.PathLike[str] | None = None) -> Path:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .demonstration import Candidate, Story
+from .demonstration_story import Candidate, Story
 
 INDEX = "README.md"
 

@@ -10,7 +10,7 @@ from .options import PATH, json_option
 from .rendering import emit_json, human_size, note, plain_table, progress_bar, table_console
 
 if TYPE_CHECKING:
-    from edge_deploy.demonstration import Candidate, Story
+    from edge_deploy.demonstration_story import Candidate, Story
 
 
 @click.command("demo")
