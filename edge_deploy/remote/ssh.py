@@ -24,11 +24,12 @@ from types import TracebackType
 from typing import IO
 
 from edge_deploy_runner.errors import BadInputError, DeviceError
+from edge_deploy_runner.marked_command import stop
 from edge_deploy_runner.progress import Progress, silent
 
 from .scripts import FILE_DIFFERS, FILE_IS_SHORT, LOOK_FOR_FILE, TAKE_FILE
 from .ssh_errors import explain_connection, is_full_disk
-from .ssh_session import Completed, SshSession, marked, stop
+from .ssh_session import Completed, SshSession, marked
 from .target import SshTarget, parse_target
 
 __all__ = ["Completed", "SshDevice", "SshTarget", "parse_target"]

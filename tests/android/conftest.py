@@ -15,6 +15,7 @@ from .fake_device.adb_server import AdbServer, adb_server
 from .fake_device.desktop import desktop_libraries
 from .fake_device.phone import FakePhone, missing
 from .fake_device.phone import fake_phone as make_phone
+from .hello_program import make_hello_jar
 from .phone_runs import changes
 
 CACHE = ROOT / ".cache" / "android" / "converted-dex"
@@ -55,6 +56,12 @@ def make_fake_phone(
 def fake_phone(make_fake_phone: Callable[..., FakePhone]) -> FakePhone:
     """A healthy phone of Google's, Android 14, the only one on the private server."""
     return make_fake_phone()
+
+
+@pytest.fixture(scope="module")
+def hello_jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A jar with the dex of a program that prints, may load a library, and ends with 3."""
+    return make_hello_jar(tmp_path_factory.mktemp("hello"))
 
 
 @pytest.fixture

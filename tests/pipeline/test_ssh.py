@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 from conftest import edge_deploy
+from edge_deploy_runner import marked_command
 from edge_deploy_runner.errors import DeviceError
 from sshd import Sshd, running_sshd, sshd_server  # noqa: F401 - a fixture
 
-from edge_deploy.remote import ssh, ssh_session
+from edge_deploy.remote import ssh
 from edge_deploy.remote.ssh import SshDevice, parse_target
 
 HOSTILE = 'it\'s a "file"; $(touch owned) `touch owned` \\ * \n name'
@@ -81,7 +82,7 @@ def test_a_command_that_takes_too_long_is_left(device: SshDevice) -> None:
 def test_whoever_listens_slowly_is_waited_for(
     device: SshDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh_session, "_READING_LIMIT_S", 0.3)
+    monkeypatch.setattr(marked_command, "_READING_LIMIT_S", 0.3)
     heard: list[str] = []
 
     def listen(line: str) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import edge_deploy_android
 import pytest
-from edge_deploy_android import shell_session
 from edge_deploy_android.adb import Adb, AdbDevice
 from edge_deploy_android.target import AndroidTarget
+from edge_deploy_runner import marked_command
 from edge_deploy_runner.errors import DeviceError
 
 
@@ -177,7 +177,7 @@ def test_whoever_listens_slowly_is_waited_for(
     phone: AdbDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was taken for a lost connection: what came behind the line was not read any more."""
-    monkeypatch.setattr(shell_session, "_READING_LIMIT_S", 0.3)
+    monkeypatch.setattr(marked_command, "_READING_LIMIT_S", 0.3)
     heard: list[str] = []
 
     def listen(line: str) -> None:
@@ -213,7 +213,7 @@ def test_what_a_listener_raises_ends_the_command(phone: AdbDevice, stream: str) 
 def test_a_program_that_holds_the_output_open_is_not_waited_for(
     phone: AdbDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shell_session, "_READING_LIMIT_S", 0.3)
+    monkeypatch.setattr(marked_command, "_READING_LIMIT_S", 0.3)
     begin = time.monotonic()
     assert phone.shell("sleep 30 & echo out; exit 3").returncode == 3
     assert time.monotonic() - begin < 10
